@@ -1,0 +1,250 @@
+"""Run directories: what a finished study left on disk, read without torch.
+
+Files are written atomically (temporary file, then rename), so a reader never sees a
+half-written one and an interrupted run resumes where it stopped.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+from cpexplore import gmfcs
+
+FILES: Mapping[str, str] = {
+    "config": "config.json",
+    "environment": "environment.json",
+    "index": "index.parquet",
+    "folds": "folds.parquet",
+    "features": "features.parquet",
+    "feature_reasons": "feature_reasons.parquet",
+    "oof": "oof.parquet",
+    "metrics": "metrics.parquet",
+    "comparisons": "comparisons.parquet",
+    "selection": "selection.parquet",
+    "ranking": "ranking.parquet",
+    "saliency": "saliency.nc",
+    "curves": "curves.nc",
+}
+"""Where each table of a run is kept."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory; every table is read when it is first asked for."""
+
+    path: Path
+    """The directory."""
+
+    def has(self, name: str) -> bool:
+        """Whether this part of the run has been written."""
+        return (self.path / FILES[name]).exists()
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """What was asked for: cohort, preset, seeds, hyper-parameters."""
+        return json.loads(self._file("config").read_text())
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        """Versions, thread count and machine of the run."""
+        return json.loads(self._file("environment").read_text())
+
+    @cached_property
+    def index(self) -> pd.DataFrame:
+        """One row per walk, as in :class:`cpexplore.cohort.Cohort`."""
+        index = self._table("index")
+        return index.assign(gmfcs=index["gmfcs"].astype(gmfcs.DTYPE))
+
+    @cached_property
+    def folds(self) -> pd.DataFrame:
+        """``walk_id, patient_id, seed, fold``."""
+        return self._table("folds")
+
+    @cached_property
+    def features(self) -> pd.DataFrame:
+        """One row per walk, one column per gait feature."""
+        return self._table("features")
+
+    @cached_property
+    def feature_reasons(self) -> pd.DataFrame:
+        """``walk_id, feature, reason`` for every NaN of ``features``."""
+        return self._table("feature_reasons")
+
+    @cached_property
+    def oof(self) -> pd.DataFrame:
+        """Out-of-fold probabilities, long: one row per walk, model and seed."""
+        return self._table("oof")
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """Every metric of every model with its interval."""
+        return self._table("metrics")
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """Paired differences between models with intervals."""
+        return self._table("comparisons")
+
+    @cached_property
+    def selection(self) -> pd.DataFrame:
+        """``seed, fold, feature, kept, score``: what each fold's fusion was given."""
+        return self._table("selection")
+
+    @cached_property
+    def ranking(self) -> pd.DataFrame:
+        """Joint ranking by method and level, with patient-bootstrap intervals."""
+        return self._table("ranking")
+
+    @cached_property
+    def saliency(self) -> xr.Dataset:
+        """Out-of-fold saliency: summaries of all walks, maps of some windows."""
+        return xr.load_dataset(self._file("saliency"), engine="h5netcdf")
+
+    @cached_property
+    def curves(self) -> xr.Dataset:
+        """Mean joint-angle curves over the gait cycle by walk and side."""
+        return xr.load_dataset(self._file("curves"), engine="h5netcdf")
+
+    @cached_property
+    def statistics(self) -> dict[str, pd.DataFrame]:
+        """The tables of ``statistics/``, by name."""
+        folder = self.path / "statistics"
+        return {file.stem: pd.read_csv(file) for file in sorted(folder.glob("*.csv"))}
+
+    def walk(self, walk_id: str) -> xr.Dataset:
+        """Read one of the cleaned walks kept with the run.
+
+        Raises
+        ------
+        KeyError
+            If the run did not keep this walk.
+        """
+        from cpexplore.io.store import WalkStore
+
+        return WalkStore(self.path / "walks.zarr")[walk_id]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the run is about simulated children."""
+        return bool(self.index["simulated"].any())
+
+    def _file(self, name: str) -> Path:
+        file = self.path / FILES[name]
+        if not file.exists():
+            raise FileNotFoundError(
+                f"The run {str(self.path)!r} lacks {file.name!r}; finish it with "
+                f"`cpexplore run --out {self.path}`."
+            )
+        return file
+
+    def _table(self, name: str) -> pd.DataFrame:
+        return pd.read_parquet(self._file(name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Why one walk was given its level: everything that the page shows."""
+
+    walk: xr.Dataset
+    """The cleaned walk."""
+    run_path: Path
+    """The run whose models were asked."""
+    probabilities: pd.DataFrame
+    """One row per model: ``model, p_I, p_II, p_III, p_IV``."""
+    saliency: xr.DataArray
+    """Dims (method, level, time, keypoint) on the walk's clock; NaN outside windows."""
+    features: pd.Series
+    """Gait features of the walk, by column name."""
+    feature_reasons: pd.DataFrame
+    """``feature, reason`` of what could not be computed."""
+    events: pd.DataFrame
+    """``side, event, time_s, confidence``."""
+    curves: xr.Dataset
+    """Mean joint-angle curves over the gait cycle by side."""
+    contributions: pd.DataFrame
+    """``feature, value, cohort_median, effect``: what moved the fusion's answer."""
+    prediction_set: tuple[str, ...] = ()
+    """Levels that cannot be excluded at the stated coverage."""
+    set_level: float = float("nan")
+    """Nominal coverage of ``prediction_set``, e.g. 0.9."""
+    notes: tuple[str, ...] = field(default=())
+    """Plain sentences: trained on what, tracked how well, missing what."""
+
+
+def load_run(path: str | Path) -> Run:
+    """Open a run directory.
+
+    Parameters
+    ----------
+    path : str or path
+        A directory written by ``cpexplore run``.
+
+    Returns
+    -------
+    Run
+        Reads its tables when asked.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such directory, or it is no run.
+    """
+    path = Path(path)
+    if not (path / FILES["config"]).exists():
+        raise FileNotFoundError(
+            f"`path` must be a run directory with a config.json; got {str(path)!r}. "
+            "Make one with `cpexplore run`."
+        )
+    return Run(path)
+
+
+def write_atomic(path: Path, write: Callable[[Path], object]) -> Path:
+    """Write a file so that it is either complete or absent.
+
+    Parameters
+    ----------
+    path : path
+        Where the file shall be; its folder is made.
+    write : callable
+        Called with a temporary path in the same folder; must write the file there.
+
+    Returns
+    -------
+    path
+        The same ``path``, for chaining.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def write_table(path: Path, table: pd.DataFrame) -> Path:
+    """Write a DataFrame as Parquet, atomically."""
+    return write_atomic(path, lambda file: table.to_parquet(file))
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write a mapping as sorted, indented JSON, atomically."""
+    text = json.dumps(content, indent=2, sort_keys=True) + "\n"
+    return write_atomic(path, lambda file: file.write_text(text))
+
+
+def write_netcdf(path: Path, dataset: xr.Dataset) -> Path:
+    """Write a Dataset as netCDF, atomically."""
+    return write_atomic(path, lambda file: dataset.to_netcdf(file, engine="h5netcdf"))
