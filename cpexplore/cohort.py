@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from cpexplore import gmfcs
 from cpexplore._validation import check_columns, check_range
-from cpexplore.windows import Windows, WindowConfig, make_windows
+from cpexplore.windows import WindowConfig, Windows, make_windows
 
 _TEXT = ("patient_id", "visit_id", "sex", "device", "side_affected", "source")
 _NUMBERS = ("fps", "n_frames", "age_years", "height_m", "leg_length_m")
@@ -161,10 +161,10 @@ def make_index(rows: pd.DataFrame) -> pd.DataFrame:
     index = rows.copy()
     index.index = index.index.astype("str").rename("walk_id")
     for column in _TEXT:
-        values = index[column] if column in index else np.nan
+        values = index.get(column, np.nan)
         index[column] = pd.Series(values, index.index, dtype="str")
     for column in _NUMBERS:
-        values = index[column] if column in index else np.nan
+        values = index.get(column, np.nan)
         index[column] = pd.Series(values, index.index, dtype="float64")
     index["n_frames"] = index["n_frames"].astype("int64")
     index["simulated"] = index["simulated"].astype("int64")
