@@ -1,0 +1,306 @@
+"""Resampling whole patients: bootstrap weights, intervals and rank correlations.
+
+Rows of the same child are not independent, so a resample draws children, not rows.
+A resample is an integer weight per row (how often its child was drawn); statistics
+are computed from weights and never from copied rows.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import sparse
+
+from cpexplore._validation import check_option, check_range
+
+_CHUNK = 64
+"""Resamples worked on at a time; keeps the intermediate arrays in the cache."""
+
+
+def cluster_weights(
+    groups: ArrayLike, *, n_resamples: int, rng: np.random.Generator | int | None
+) -> np.ndarray:
+    """Draw patients with replacement and count how often each row is drawn.
+
+    Parameters
+    ----------
+    groups : array of shape (row,)
+        The patient of each row; none may be missing.
+    n_resamples : int
+        Number of resamples, at least 1.
+    rng : numpy.random.Generator, int or None
+        Source of randomness. The counts belong to the sorted patients, so the same
+        seed gives the same resamples whatever the order of rows.
+
+    Returns
+    -------
+    numpy.ndarray of int32, shape (n_resamples, row)
+        Rows of one patient share their count.
+
+    Raises
+    ------
+    ValueError
+        If a group is missing, there is no row or ``n_resamples`` < 1.
+
+    Examples
+    --------
+    >>> cluster_weights(["a", "b", "a", "c"], n_resamples=2, rng=0).tolist()
+    [[1, 1, 1, 1], [0, 0, 0, 3]]
+    """
+    codes, n_patients = group_codes(groups)
+    return _patient_counts(n_patients, n_resamples, rng)[:, codes]
+
+
+def percentile_interval(
+    replicates: ArrayLike, *, ci_level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Take the central quantiles of bootstrap replicates as an interval.
+
+    Parameters
+    ----------
+    replicates : array of shape (n_resamples, ...)
+        One statistic (or an array of statistics) per resample. NaN replicates, in
+        which the statistic was not defined, are left out.
+    ci_level : float
+        Nominal coverage, between 0 and 1.
+
+    Returns
+    -------
+    low, high : numpy.ndarray of shape (...)
+        NaN where no replicate is defined.
+
+    Raises
+    ------
+    ValueError
+        If ``ci_level`` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> low, high = percentile_interval(range(101), ci_level=0.5)
+    >>> float(low), float(high)
+    (25.0, 75.0)
+    """
+    check_range("ci_level", ci_level, low=0, high=1, inclusive=False)
+    replicates = np.asarray(replicates, dtype=float)
+    tail = (1 - ci_level) / 2
+    missing = np.isnan(replicates)
+    if not missing.any():
+        low, high = np.quantile(replicates, [tail, 1 - tail], axis=0)
+        return low, high
+    undefined = missing.all(axis=0)
+    filled = np.where(undefined, 0.0, replicates)
+    low, high = np.nanquantile(filled, [tail, 1 - tail], axis=0)
+    return np.where(undefined, np.nan, low), np.where(undefined, np.nan, high)
+
+
+def cluster_bootstrap(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    groups: ArrayLike,
+    statistic: str = "spearman",
+    n_resamples: int = 2000,
+    rng: np.random.Generator | int | None = None,
+) -> np.ndarray:
+    """Bootstrap the rank correlation of many features with one outcome by patient.
+
+    Parameters
+    ----------
+    X : array of shape (row, feature)
+        Features; NaN is left out feature by feature.
+    y : array of shape (row,)
+        Outcome; numbers or codes of ordered levels, NaN is left out.
+    groups : array of shape (row,)
+        The patient of each row.
+    statistic : {"spearman", "kendall"}
+        Spearman's rho or Kendall's tau-b.
+    n_resamples : int
+        Number of resamples.
+    rng : numpy.random.Generator, int or None
+        Source of randomness, see :func:`cluster_weights`.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n_resamples, feature)
+        One replicate per resample and feature; NaN where the resample has a
+        constant feature or outcome.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, a group is missing or the statistic is unknown.
+
+    Notes
+    -----
+    The rank of a value in the resample with row weights w is the weight below it plus
+    half of (the weight at it + 1), its midrank among the copies. Sorting once per
+    feature makes a resample one cumulative sum.
+    """
+    check_option("statistic", statistic, tuple(_STATISTICS))
+    X, y = _matrix_and_outcome(X, y)
+    codes, n_patients = group_codes(groups)
+    check_length("groups", codes, "X", X)
+    counts = _patient_counts(n_patients, n_resamples, rng)
+    return weighted_correlation(X, y, counts, codes=codes, statistic=statistic)
+
+
+def weighted_correlation(
+    X: np.ndarray,
+    y: np.ndarray,
+    counts: np.ndarray,
+    *,
+    codes: np.ndarray,
+    statistic: str,
+) -> np.ndarray:
+    """Rank correlations under many weightings of the patients.
+
+    Parameters
+    ----------
+    X : numpy.ndarray of shape (row, feature)
+        Features; NaN is left out feature by feature.
+    y : numpy.ndarray of shape (row,)
+        Outcome; NaN is left out.
+    counts : numpy.ndarray of shape (n_resamples, patient)
+        How often each patient counts; a row of ones gives the plain coefficient.
+    codes : numpy.ndarray of int, shape (row,)
+        The patient of each row, 0 to patient - 1.
+    statistic : {"spearman", "kendall"}
+        The coefficient.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n_resamples, feature)
+    """
+    correlate = _STATISTICS[statistic]
+    weights = counts.T.astype(float)
+    replicates = np.full((len(counts), X.shape[1]), np.nan)
+    for column, x in enumerate(X.T):
+        known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+        if len(known) > 1:
+            order = known[np.argsort(x[known], kind="stable")]
+            replicates[:, column] = correlate(x[order], y[order], weights, codes[order])
+    return replicates
+
+
+def group_codes(groups: ArrayLike) -> tuple[np.ndarray, int]:
+    """Give the patients the numbers 0, 1, ... in sorted order.
+
+    Raises
+    ------
+    ValueError
+        If there is no row or a group is missing.
+    """
+    codes, patients = pd.factorize(np.asarray(groups), sort=True)
+    missing = int((codes < 0).sum())
+    if missing or not len(codes):
+        raise ValueError(
+            "`groups` must name the patient of every row; "
+            f"got {missing} missing of {len(codes)} rows."
+        )
+    return codes, len(patients)
+
+
+def check_length(name: str, values: np.ndarray, other: str, others: np.ndarray) -> None:
+    """Raise unless two arrays have the same number of rows.
+
+    Raises
+    ------
+    ValueError
+        If they differ.
+    """
+    if len(values) != len(others):
+        raise ValueError(
+            f"`{name}` must have one entry per row of `{other}`; "
+            f"got {len(values)} for {len(others)} rows."
+        )
+
+
+def _patient_counts(
+    n_patients: int, n_resamples: int, rng: np.random.Generator | int | None
+) -> np.ndarray:
+    check_range("n_resamples", n_resamples, low=1)
+    share = np.full(n_patients, 1 / n_patients)
+    drawn = np.random.default_rng(rng).multinomial(n_patients, share, size=n_resamples)
+    return drawn.astype(np.int32)
+
+
+def _matrix_and_outcome(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
+    if X.ndim != 2 or y.ndim != 1:
+        raise ValueError(
+            "`X` must have the shape (row, feature) and `y` the shape (row,); "
+            f"got {X.shape} and {y.shape}."
+        )
+    check_length("y", y, "X", X)
+    return X, y
+
+
+def _spearman(
+    x: np.ndarray, y: np.ndarray, weights: np.ndarray, codes: np.ndarray
+) -> np.ndarray:
+    """Rho for sorted ``x``; ``weights`` has the shape (patient, n_resamples)."""
+    starts, ties = _tie_groups(x)
+    _, level = np.unique(y, return_inverse=True)
+    by_level = sparse.csr_array((np.ones(len(y)), (level, np.arange(len(y)))))
+    rho = np.empty(weights.shape[1])
+    for first in range(0, len(rho), _CHUNK):
+        part = slice(first, first + _CHUNK)
+        w = np.ascontiguousarray(weights[:, part])[codes]  # (row, chunk)
+        total = w.sum(axis=0)
+        middle = (total + 1) / 2
+        in_tie = w if ties is None else np.add.reduceat(w, starts, axis=0)
+        in_level = by_level @ w
+        rank_x = _midranks(in_tie) - middle
+        rank_y = _midranks(in_level) - middle
+        weighted = w * (rank_x if ties is None else rank_x[ties])
+        covariance = ((by_level @ weighted) * rank_y).sum(axis=0)
+        spread_x = np.square(rank_x, out=rank_x)
+        variance_x = np.einsum("ij,ij->j", in_tie, spread_x)
+        variance_y = np.einsum("ij,ij->j", in_level, rank_y**2)
+        rho[part] = _ratio(covariance, variance_x, variance_y)
+    return rho
+
+
+def _kendall(
+    x: np.ndarray, y: np.ndarray, weights: np.ndarray, codes: np.ndarray
+) -> np.ndarray:
+    """Tau-b as three quadratic forms in the weights of the patients."""
+    sign_x = np.sign(x[:, None] - x)
+    sign_y = np.sign(y[:, None] - y)
+
+    def pairs(matrix: np.ndarray) -> np.ndarray:
+        of_patients = np.zeros((len(weights), len(weights)))
+        rows = np.zeros((len(weights), len(x)))
+        np.add.at(rows, codes, matrix)
+        np.add.at(of_patients.T, codes, rows.T)
+        return np.einsum("pb,pb->b", weights, of_patients @ weights)
+
+    return _ratio(pairs(sign_x * sign_y), pairs(sign_x**2), pairs(sign_y**2))
+
+
+def _tie_groups(x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Where each group of equal values starts; its number by row, None without ties."""
+    is_first = np.r_[True, x[1:] != x[:-1]]
+    starts = np.flatnonzero(is_first)
+    return starts, None if is_first.all() else np.cumsum(is_first) - 1
+
+
+def _midranks(weights: np.ndarray) -> np.ndarray:
+    """Midranks of the sorted groups (axis 0) that carry these weights."""
+    return np.cumsum(weights, axis=0) - weights / 2 + 0.5
+
+
+def _ratio(
+    covariance: np.ndarray, variance_x: np.ndarray, variance_y: np.ndarray
+) -> np.ndarray:
+    scale = np.sqrt(variance_x) * np.sqrt(variance_y)
+    return np.divide(
+        covariance, scale, out=np.full_like(covariance, np.nan), where=scale > 0
+    )
+
+
+_STATISTICS: dict[str, Callable[..., np.ndarray]] = {
+    "spearman": _spearman,
+    "kendall": _kendall,
+}
