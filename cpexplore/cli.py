@@ -1,0 +1,194 @@
+"""The command line: parse, call one function, print where the result is.
+
+Exit code 0 done, 1 failed, 2 wrong use. An error is one sentence; ``--debug`` shows the
+traceback. Heavy imports happen inside the commands, so that ``--help`` is instant.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="GMFCS levels from videos of walking children: which joints and gait "
+    "features say so, and how sure one may be. Research use only.",
+)
+
+Fps = Annotated[
+    float | None, typer.Option(help="Frames per second, where the file does not say.")
+]
+Keypoints = Annotated[
+    str | None,
+    typer.Option("--keypoint-set", help="body_25, coco_17, halpe_26 or blazepose_33."),
+]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
+RunPath = Annotated[Path, typer.Option("--run", help="A finished run directory.")]
+
+
+@app.command()
+def run(
+    *,
+    cohort: Annotated[
+        str, typer.Option(help="'simulated', or a folder in the Gillette layout.")
+    ] = "simulated",
+    preset: Annotated[str, typer.Option(help="quick or paper.")] = "quick",
+    out: Annotated[Path, typer.Option(help="Run directory.")] = Path("runs/run"),
+    jobs: Jobs = 1,
+    seed: Annotated[int, typer.Option(help="Seed of folds and training.")] = 0,
+) -> None:
+    """Run the whole method: features, skeleton network, fusion, statistics, report."""
+    from cpexplore import pipeline
+
+    finished = pipeline.run(
+        pipeline.load_cohort(cohort), preset=preset, out=out, n_jobs=jobs, seed=seed
+    )
+    for file in sorted(finished.path.iterdir()):
+        typer.echo(str(file))
+    typer.echo(f"report: {finished.path / 'report.html'}")
+
+
+@app.command()
+def explain(
+    walk: Annotated[
+        str, typer.Argument(help="A file, 'sample:sports2d', or a walk id of the run.")
+    ],
+    *,
+    run: RunPath,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; default RUN/explain/ID.")
+    ] = None,
+    fps: Fps = None,
+    keypoint_set: Keypoints = None,
+) -> None:
+    """Explain one walk: levels, joints, gait features, quality; writes explain.html."""
+    from cpexplore import pipeline
+
+    page = pipeline.explain_to_page(
+        walk, run=run, out=out, fps=fps, keypoint_set=keypoint_set
+    )
+    typer.echo(str(page))
+
+
+@app.command()
+def features(
+    paths: Annotated[list[str], typer.Argument(help="Files or 'sample:NAME'.")],
+    *,
+    out: Annotated[Path, typer.Option(help="CSV to write.")] = Path("features.csv"),
+    fps: Fps = None,
+    keypoint_set: Keypoints = None,
+) -> None:
+    """Compute the gait features of recordings, with reasons for what is missing."""
+    from cpexplore import pipeline
+
+    for file in pipeline.features_to_files(
+        paths, out=out, fps=fps, keypoint_set=keypoint_set
+    ):
+        typer.echo(str(file))
+
+
+@app.command()
+def pose(
+    video: Annotated[Path, typer.Argument(help="A video file.")],
+    *,
+    out: Annotated[
+        Path | None, typer.Option(help="Walk to write; default VIDEO.nc.")
+    ] = None,
+    fps: Fps = None,
+    keypoint_set: Keypoints = None,
+) -> None:
+    """Track a video with MediaPipe (extra 'video') and write the walk."""
+    from cpexplore.io import write_walk
+    from cpexplore.io.pose_estimation import estimate_walk
+    from cpexplore.walks import convert_keypoints
+
+    walk = estimate_walk(video, fps=fps)
+    if keypoint_set is not None:
+        walk = convert_keypoints(walk, keypoint_set)
+    target = out or video.with_suffix(".nc")
+    write_walk(walk, target)
+    typer.echo(str(target))
+
+
+@app.command()
+def simulate(
+    *,
+    out: Annotated[Path, typer.Option(help="Folder to write; must not exist.")],
+    preset: Annotated[str, typer.Option(help="demo, gillette or planted.")] = "demo",
+    patients: Annotated[
+        int | None, typer.Option(min=1, help="Number of children.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the cohort.")] = 0,
+    layout: Annotated[str, typer.Option(help="native or gaitlab.")] = "native",
+    world: Annotated[
+        str, typer.Option(help="standard, no_device, beyond_catalogue or null.")
+    ] = "standard",
+) -> None:
+    """Write a simulated cohort: walks, labels and truth."""
+    from cpexplore import pipeline
+
+    for line in pipeline.simulate_to_folder(
+        out, preset=preset, patients=patients, seed=seed, layout=layout, world=world
+    ):
+        typer.echo(line)
+
+
+@app.command()
+def audit(
+    *,
+    run: RunPath,
+    out: Annotated[
+        Path | None, typer.Option(help="CSV; default RUN/statistics/audit.csv.")
+    ] = None,
+) -> None:
+    """Test whether the saliency of a run can be trusted."""
+    from cpexplore import pipeline
+
+    typer.echo(str(pipeline.audit_to_file(run, out=out)))
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="A recording or a cohort folder.")],
+    *,
+    fps: Fps = None,
+    keypoint_set: Keypoints = None,
+) -> None:
+    """Say what is wrong with an input, and what to do about it."""
+    from cpexplore.io import check_path
+
+    problems = check_path(path, fps=fps, keypoint_set=keypoint_set)
+    for problem in problems:
+        typer.echo(f"{problem.severity}: {problem.where}: {problem.what} {problem.fix}")
+    if any(problem.severity == "error" for problem in problems):
+        raise typer.Exit(1)
+    if not problems:
+        typer.echo(f"{path}: nothing wrong.")
+
+
+def main() -> None:
+    """Run the command line and turn errors into one sentence and an exit code."""
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    try:
+        app(args=arguments)
+    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
+        if debug:
+            raise
+        sys.stderr.write(f"cpexplore: {_sentence(error)}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("cpexplore: stopped; run the same command to resume.\n")
+        sys.exit(1)
+
+
+def _sentence(error: Exception) -> str:
+    """The message of an error without the quotes that KeyError adds."""
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.strerror}: {error.filename!r}."
+    return " ".join(str(error).split())

@@ -1,0 +1,300 @@
+"""Matplotlib pictures of finished tables: they draw, they compute no statistics."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+
+from cpexplore import gmfcs
+from cpexplore._validation import check_columns
+from cpexplore.skeleton import keypoint_set
+
+SIDE_COLOURS = {"left": "#D55E00", "right": "#0072B2"}
+"""Left red, right blue; line style says the same."""
+
+SIDE_STYLES = {"left": "--", "right": "-"}
+
+_LABELS = {
+    "skeleton": "skeleton only (ST-GCN)",
+    "fusion_cross_attention": "fusion, cross-attention",
+    "fusion_concat": "fusion, concatenation",
+    "fusion_late": "fusion, late",
+    "features_logit": "gait features (logit)",
+    "metadata_only": "age, height, device",
+    "speed_only": "speed only",
+    "missingness_only": "missingness only",
+    "majority": "majority class",
+}
+
+
+def model_label(model: str) -> str:
+    """Name of a model as readers know it; unknown names stay as they are."""
+    return _LABELS.get(model, model.replace("_", " "))
+
+
+def readable(name: str) -> str:
+    """Turn a keypoint or feature name into words.
+
+    Examples
+    --------
+    >>> readable("right_big_toe")
+    'right big toe'
+    """
+    return name.replace("_", " ")
+
+
+def plot_intervals(
+    table: pd.DataFrame, *, labels: Sequence[str], ax: Axes | None = None
+) -> Axes:
+    """Draw estimates with intervals, one row per line of the table, first on top.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns ``estimate, ci_low, ci_high``.
+    labels : sequence of str
+        One per row.
+    ax : matplotlib Axes, optional
+        Where to draw; a new one when not given.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes drawn on.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing.
+    """
+    check_columns(table, ("estimate", "ci_low", "ci_high"), name="table")
+    ax = ax or plt.gca()
+    rows = np.arange(len(table))
+    ax.hlines(rows, table["ci_low"], table["ci_high"], color="0.35", linewidth=1.0)
+    ax.plot(table["estimate"], rows, "o", color="black", markersize=3)
+    ax.set_yticks(rows, labels=list(labels))
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0)
+    return ax
+
+
+def plot_joint_ranking(
+    ranking: pd.DataFrame,
+    *,
+    method: str = "grad_cam",
+    level: str = "all",
+    top: int = 12,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the joints that a method ranks highest, with patient-bootstrap intervals.
+
+    Parameters
+    ----------
+    ranking : pandas.DataFrame
+        From ``rank_joints``: ``method, level, keypoint, estimate, ci_low, ci_high``.
+    method, level : str
+        Which rows.
+    top : int
+        How many joints.
+    ax : matplotlib Axes, optional
+        Where to draw.
+    """
+    chosen = ranking[(ranking["method"] == method) & (ranking["level"] == level)]
+    chosen = chosen.nlargest(top, "estimate")
+    ax = plot_intervals(chosen, labels=[readable(k) for k in chosen["keypoint"]], ax=ax)
+    ax.set_xlabel("share of saliency (95 % CI)")
+    ax.set_xlim(left=0)
+    return ax
+
+
+def plot_saliency_skeleton(
+    pose: np.ndarray,
+    saliency: pd.Series,
+    *,
+    keypoints: str = "body_25",
+    vmax: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a skeleton whose joints are coloured and sized by saliency.
+
+    Parameters
+    ----------
+    pose : array of shape (keypoint, 2)
+        x right, y down, any unit; NaN = missing.
+    saliency : pandas.Series
+        Non-negative, indexed by keypoint name.
+    keypoints : str
+        The keypoint set of ``pose``.
+    vmax : float, optional
+        Value of the brightest colour; default the largest value.
+    ax : matplotlib Axes, optional
+        Where to draw.
+    """
+    ax = ax or plt.gca()
+    names = keypoint_set(keypoints).keypoints
+    place = {name: pose[i] for i, name in enumerate(names)}
+    bones = [[place[a], place[b]] for a, b in keypoint_set(keypoints).edges]
+    ax.add_collection(LineCollection(bones, colors="0.75", linewidths=1.2, zorder=1))
+    value = saliency.reindex(list(names)).fillna(0.0).to_numpy()
+    top = vmax or max(float(value.max()), 1e-12)
+    ax.scatter(
+        *pose.T,
+        c=value,
+        s=4 + 50 * np.clip(value / top, 0, 1),
+        cmap="cividis",
+        vmin=0,
+        vmax=top,
+        zorder=2,
+        edgecolors="black",
+        linewidths=0.3,
+    )
+    ax.set_aspect("equal")
+    ax.invert_yaxis()
+    ax.axis("off")
+    return ax
+
+
+def plot_phase_saliency(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw saliency over the gait cycle: joints down, phase across.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows = keypoints, columns = centre of the phase bin in % of the cycle.
+    ax : matplotlib Axes, optional
+        Where to draw.
+    """
+    ax = ax or plt.gca()
+    image = ax.imshow(
+        table.to_numpy(float),
+        aspect="auto",
+        cmap="cividis",
+        vmin=0,
+        interpolation="nearest",
+        extent=(0, 100, len(table) - 0.5, -0.5),
+    )
+    ax.set_yticks(range(len(table)), labels=[readable(k) for k in table.index])
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel("gait cycle (%)")
+    plt.colorbar(image, ax=ax, label="saliency", shrink=0.8, pad=0.02)
+    return ax
+
+
+def plot_feature_by_level(
+    values: pd.Series, levels: pd.Series, *, ax: Axes | None = None
+) -> Axes:
+    """Draw one feature against GMFCS: a point per walk, the box of each level.
+
+    Parameters
+    ----------
+    values, levels : pandas.Series
+        Aligned by walk id; levels are ordered GMFCS levels.
+    ax : matplotlib Axes, optional
+        Where to draw.
+    """
+    ax = ax or plt.gca()
+    table = pd.DataFrame({"value": values, "level": levels.reindex(values.index)})
+    table = table.dropna()
+    table["level"] = table["level"].astype(str)
+    order = list(gmfcs.LEVELS)
+    shared = {"data": table, "x": "level", "y": "value", "order": order, "ax": ax}
+    sns.boxplot(
+        **shared,
+        hue="level",
+        hue_order=order,
+        palette=gmfcs.COLOURS,
+        showfliers=False,
+        width=0.55,
+        boxprops={"alpha": 0.35},
+        linewidth=0.6,
+        legend=False,
+    )
+    rng = np.random.default_rng(0)
+    where = table["level"].map(order.index).to_numpy()
+    ax.scatter(
+        where + rng.uniform(-0.18, 0.18, len(table)),
+        table["value"],
+        s=3,
+        c=[gmfcs.COLOURS[level] for level in table["level"]],
+        linewidths=0,
+        alpha=0.8,
+        zorder=3,
+    )
+    ax.set_xlabel("GMFCS level")
+    ax.set_ylabel(readable(str(values.name)))
+    return ax
+
+
+def plot_confusion(counts: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw a confusion matrix: numbers are walks, colour is the share of the row.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        Rows = true level, columns = predicted level.
+    ax : matplotlib Axes, optional
+        Where to draw.
+    """
+    ax = ax or plt.gca()
+    total = counts.sum(axis=1).clip(lower=1)
+    sns.heatmap(
+        counts.div(total, axis=0),
+        annot=counts.to_numpy(),
+        fmt="d",
+        cmap="cividis",
+        vmin=0,
+        vmax=1,
+        cbar=False,
+        square=True,
+        ax=ax,
+    )
+    ax.set_xlabel("predicted level")
+    ax.set_ylabel("true level")
+    ax.tick_params(length=0)
+    ax.tick_params(axis="y", rotation=0)
+    return ax
+
+
+def plot_curves(
+    curves: xr.DataArray,
+    *,
+    reference: tuple[np.ndarray, np.ndarray] | None = None,
+    foot_off_pct: dict[str, float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw one joint angle over the gait cycle, left and right.
+
+    Parameters
+    ----------
+    curves : xarray.DataArray of shape (side, phase)
+        Degrees.
+    reference : pair of arrays of shape (phase,), optional
+        Mean and SD of the reference, drawn as a grey band.
+    foot_off_pct : dict, optional
+        Foot off by side, drawn as a vertical dashed line.
+    ax : matplotlib Axes, optional
+        Where to draw.
+    """
+    ax = ax or plt.gca()
+    phase = curves["phase"].values
+    if reference is not None:
+        mean, sd = reference
+        ax.fill_between(
+            phase, mean - sd, mean + sd, color="0.88", lw=0, label="reference ±1 SD"
+        )
+    for side in curves["side"].values.tolist():
+        style = {"color": SIDE_COLOURS[side], "linestyle": SIDE_STYLES[side]}
+        ax.plot(phase, curves.sel(side=side), label=side, **style)
+        foot_off = (foot_off_pct or {}).get(side, np.nan)
+        if np.isfinite(foot_off):
+            ax.axvline(
+                foot_off, color=SIDE_COLOURS[side], linestyle=(0, (4, 3)), lw=0.7
+            )
+    ax.set_xlim(0, 100)
+    ax.set_xlabel("gait cycle (%)")
+    return ax

@@ -1,0 +1,1 @@
+"""The paper's figures, one script each: ``python -m figures --run runs/demo``."""
