@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+from scipy.sparse.csgraph import shortest_path
 
 from cpexplore._validation import check_option
 
@@ -171,6 +172,9 @@ DERIVED: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
 )
 """Keypoints that are the mean of two others where a detector lacks them."""
 
+STRATEGIES: tuple[str, ...] = ("spatial", "spatial-original", "uniform", "distance")
+"""Ways to split the neighbours of a keypoint into subsets; see :func:`adjacency`."""
+
 _PARTS = {
     "head": ("nose", "eye", "ear", "mouth", "head"),
     "trunk": ("neck", "shoulder", "mid_hip"),
@@ -248,3 +252,120 @@ def body_parts(name: str) -> dict[str, tuple[str, ...]]:
         if members:
             parts[part] = members
     return parts
+
+
+def adjacency(keypoint_set: str, *, strategy: str = "spatial") -> np.ndarray:
+    """Adjacency of a skeleton graph, one matrix per subset of neighbours.
+
+    Parameters
+    ----------
+    keypoint_set : str
+        Name of the keypoint set.
+    strategy : {"spatial", "spatial-original", "uniform", "distance"}
+        How a keypoint's neighbours are split. ``"uniform"``: not at all (K = 1).
+        ``"distance"``: itself, the others (K = 2). ``"spatial"``: itself; those as far
+        from the body centre or farther; those nearer (K = 3).
+
+    Returns
+    -------
+    numpy.ndarray of shape (K, V, V)
+        ``[k, v, w]`` is the weight of keypoint v for keypoint w; the columns sum to 1
+        over k and v.
+
+    Raises
+    ------
+    ValueError
+        If the set or the strategy is unknown.
+
+    Notes
+    -----
+    ``"spatial-original"`` reproduces the published code, where hop distances stop at 1:
+    beyond the neighbours of the centre every keypoint counts as equally far and the
+    last subset is nearly empty. It exists to compare with published networks.
+
+    References
+    ----------
+    Yan, Xiong, Lin (2018). Spatial temporal graph convolutional networks for
+    skeleton-based action recognition. AAAI.
+
+    Examples
+    --------
+    >>> adjacency("coco_17").shape
+    (3, 17, 17)
+    """
+    check_option("keypoint_set", keypoint_set, tuple(KEYPOINT_SETS))
+    check_option("strategy", strategy, STRATEGIES)
+    skeleton = KEYPOINT_SETS[keypoint_set]
+    centre = skeleton.centre
+    return partition(
+        hop_distances(keypoint_set),
+        centre=[
+            skeleton.keypoints.index(name)
+            for name in ((centre,) if isinstance(centre, str) else centre)
+        ],
+        strategy=strategy,
+    )
+
+
+def hop_distances(name: str) -> np.ndarray:
+    """Count the bones between every two keypoints of a set.
+
+    Returns
+    -------
+    numpy.ndarray of shape (V, V)
+
+    Raises
+    ------
+    ValueError
+        If the set is unknown.
+
+    Examples
+    --------
+    >>> hop_distances("body_25")[8, :4].tolist()  # mid-hip to nose, neck, arm
+    [2.0, 1.0, 2.0, 3.0]
+    """
+    names = keypoint_set(name).keypoints
+    bones = np.zeros((len(names), len(names)))
+    for outer, inner in keypoint_set(name).edges:
+        bones[names.index(outer), names.index(inner)] = 1
+    return shortest_path(bones, directed=False, unweighted=True)
+
+
+def partition(
+    hops: np.ndarray, *, centre: list[int], strategy: str = "spatial"
+) -> np.ndarray:
+    """Split neighbours into subsets; :func:`adjacency` for any graph.
+
+    Parameters
+    ----------
+    hops : array of shape (V, V)
+        Hop distances between keypoints.
+    centre : list of int
+        The keypoints that the distance to the centre is counted from.
+    strategy : str
+        One of :data:`STRATEGIES`.
+
+    Returns
+    -------
+    numpy.ndarray of shape (K, V, V)
+
+    Raises
+    ------
+    ValueError
+        If the strategy is unknown.
+    """
+    check_option("strategy", strategy, STRATEGIES)
+    near = hops <= 1
+    weight = near / near.sum(axis=0)
+    self_, others = hops == 0, hops == 1
+    if strategy == "uniform":
+        return weight[None]
+    if strategy == "distance":
+        return np.stack([weight * self_, weight * others])
+    depth = hops[centre].min(axis=0)
+    if strategy == "spatial-original":
+        depth = np.where(depth > 1, np.inf, depth)
+    nearer = depth[:, None] < depth
+    return np.stack(
+        [weight * self_, weight * (others & ~nearer), weight * (others & nearer)]
+    )
