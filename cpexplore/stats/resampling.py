@@ -49,7 +49,7 @@ def cluster_weights(
     [[1, 1, 1, 1], [0, 0, 0, 3]]
     """
     codes, n_patients = group_codes(groups)
-    return _patient_counts(n_patients, n_resamples, rng)[:, codes]
+    return patient_counts(n_patients, n_resamples, rng)[:, codes]
 
 
 def percentile_interval(
@@ -138,10 +138,10 @@ def cluster_bootstrap(
     feature makes a resample one cumulative sum.
     """
     check_option("statistic", statistic, tuple(_STATISTICS))
-    X, y = _matrix_and_outcome(X, y)
+    X, y = matrix_and_outcome(X, y)
     codes, n_patients = group_codes(groups)
     check_length("groups", codes, "X", X)
-    counts = _patient_counts(n_patients, n_resamples, rng)
+    counts = patient_counts(n_patients, n_resamples, rng)
     return weighted_correlation(X, y, counts, codes=codes, statistic=statistic)
 
 
@@ -216,16 +216,30 @@ def check_length(name: str, values: np.ndarray, other: str, others: np.ndarray) 
         )
 
 
-def _patient_counts(
+def patient_counts(
     n_patients: int, n_resamples: int, rng: np.random.Generator | int | None
 ) -> np.ndarray:
+    """Draw patients with replacement: how often each, (n_resamples, patient).
+
+    Raises
+    ------
+    ValueError
+        If ``n_resamples`` < 1.
+    """
     check_range("n_resamples", n_resamples, low=1)
     share = np.full(n_patients, 1 / n_patients)
     drawn = np.random.default_rng(rng).multinomial(n_patients, share, size=n_resamples)
     return drawn.astype(np.int32)
 
 
-def _matrix_and_outcome(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def matrix_and_outcome(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Turn features and outcome into floats of shapes (row, feature) and (row,).
+
+    Raises
+    ------
+    ValueError
+        If the shapes are wrong or do not match.
+    """
     X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
     if X.ndim != 2 or y.ndim != 1:
         raise ValueError(
