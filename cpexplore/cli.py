@@ -15,7 +15,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="GMFCS levels from videos of walking children: which joints and gait "
-    "features say so, and how sure one may be. Research use only.",
+    "features say so, and how sure one may be. Research use only. Errors are one "
+    "sentence; --debug, anywhere, shows the traceback.",
 )
 
 Fps = Annotated[

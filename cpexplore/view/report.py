@@ -1,0 +1,352 @@
+"""``report.html``: what was run, on what, what came out and how far to trust it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cpexplore import gmfcs
+from cpexplore.runs import Run, write_atomic
+from cpexplore.view import html, plots
+from cpexplore.view.tables import PROBABILITIES, confusion_counts, predicted_level
+
+FUSION, SKELETON = "fusion_cross_attention", "skeleton"
+
+_METRICS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "linear_kappa": "linear κ",
+    "quadratic_kappa": "quadratic κ",
+    "mae": "MAE (levels)",
+    "within_one": "within one",
+}
+
+_PUBLISHED = (
+    "For comparison only, on other data that cannot be shipped: arXiv 2603.22371 "
+    "reports 70.86 % and +5.6 points over skeleton-only; Zhao 2024 reports 76.6 %, "
+    "linear κ .733. Parent and researcher agree at linear κ .75 (McDowell 2007)."
+)
+
+_LIMITS = (
+    "GMFCS describes daily-life function; one walk on a walkway shows only part of it.",
+    "A single sagittal camera sees projections: out-of-plane rotation biases angles.",
+    "Saliency describes the network, not the cause of the impairment.",
+    "Hands on a walker nearly define level III: a model may recognise the device.",
+)
+
+_SIMULATED_LIMITS = (
+    "The children are simulated from published means, SDs and correlations; what has "
+    "no published number is an assumption. Nothing here is evidence about children.",
+)
+
+
+def write_report(run: Run, *, out: Path | None = None) -> Path:
+    """Write the self-contained page of a finished run.
+
+    Parameters
+    ----------
+    run : Run
+        A run with all tables.
+    out : path, optional
+        Where to write; default ``report.html`` in the run directory.
+
+    Returns
+    -------
+    path
+        The page: one file, no outside address, same bytes on every call.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run lacks a table.
+    """
+    page = html.render(
+        "report.html.j2",
+        title="GMFCS level from walking videos: what this run found",
+        subtitle=f"{run.config['cohort']} · preset {run.config['preset']} · "
+        f"run {run.path.name}",
+        banner=html.banner(simulated=run.simulated),
+        headline=headline(run),
+        context=_PUBLISHED,
+        cards=_cards(run),
+        cohort=_cohort_grid(run.index),
+        notes=run.config.get("notes", []),
+        models=_model_grid(run.metrics),
+        differences=_difference_grid(run.comparisons),
+        model_plots=_model_plots(run),
+        saliency_plots=_saliency_plots(run),
+        players=_players(run),
+        association=_association_grid(run),
+        feature_plots=_feature_plots(run),
+        selection_note=_selection_note(run.selection),
+        selection=_selection_grid(run.selection),
+        missing=_missing_grid(run.features, run.feature_reasons),
+        audit=_audit_grid(run),
+        limits=[*_LIMITS, *(_SIMULATED_LIMITS if run.simulated else ())],
+    )
+    return write_atomic(
+        out or run.path / "report.html", lambda file: file.write_text(page)
+    )
+
+
+def headline(run: Run) -> str:
+    """Whether fusion beats the skeleton alone, in the words that the interval allows.
+
+    Examples
+    --------
+    A run whose interval contains 0 says "cannot be told apart".
+    """
+    metrics = run.metrics[run.metrics["metric"] == "accuracy"].set_index("model")
+    table = run.comparisons
+    row = table[
+        (table["model_a"] == FUSION)
+        & (table["model_b"] == SKELETON)
+        & (table["metric"] == "accuracy")
+    ].iloc[0]
+    if row["ci_low"] > 0:
+        verdict = "fusion beats the skeleton alone"
+    elif row["ci_high"] < 0:
+        verdict = "fusion is worse than the skeleton alone"
+    else:
+        verdict = "the two cannot be told apart: fusion does not beat the skeleton here"
+    points = 100 * row[["estimate", "ci_low", "ci_high"]].astype(float)
+    children = "simulated children" if run.simulated else "recorded patients"
+    return (
+        f"On {row['n_walks']} walks of {row['n_patients']} {children}, cross-attention "
+        f"fusion told the four levels apart in "
+        f"{_percent(metrics.loc[FUSION])}, the skeleton alone in "
+        f"{_percent(metrics.loc[SKELETON])}. The paired difference is "
+        f"{html.number(points['estimate'], 1)} points "
+        f"[{html.number(points['ci_low'], 1)}, {html.number(points['ci_high'], 1)}]: "
+        f"{verdict}."
+    )
+
+
+def _percent(row: pd.Series) -> str:
+    low, high = (
+        html.number(100 * row["ci_low"], 1),
+        html.number(100 * row["ci_high"], 1),
+    )
+    return f"{html.number(100 * row['estimate'], 1)} % [{low}, {high}]"
+
+
+def _cards(run: Run) -> list[dict[str, str]]:
+    oof = run.oof[run.oof["model"] == SKELETON]
+    without = int((oof.groupby("walk_id")["n_windows"].max() == 0).sum())
+    entries = {
+        "patients": run.index["patient_id"].nunique(),
+        "walks": len(run.index),
+        "walks without a window": without,
+        "patient-grouped folds": run.folds["fold"].nunique(),
+        "seeds": run.folds["seed"].nunique(),
+        "gait features": run.features.shape[1],
+    }
+    return [{"label": label, "value": str(value)} for label, value in entries.items()]
+
+
+def _cohort_grid(index: pd.DataFrame) -> html.Grid:
+    groups = index.assign(level=index["gmfcs"].astype(str)).groupby("level")
+    rows = [
+        [
+            level,
+            str(len(group)),
+            str(group["patient_id"].nunique()),
+            f"{html.number(group['age_years'].mean(), 1)} "
+            f"({html.number(group['age_years'].std(), 1)})",
+            f"{100 * group['device'].isin(['crutches', 'walker']).mean():.0f} %",
+            html.number((group["n_frames"] / group["fps"]).median(), 1),
+        ]
+        for level, group in groups
+    ]
+    head = [
+        "GMFCS level",
+        "walks",
+        "patients",
+        "age, years (SD)",
+        "device",
+        "length, s",
+    ]
+    return html.Grid(head=head, rows=rows)
+
+
+def _model_grid(metrics: pd.DataFrame) -> html.Grid:
+    accuracy = metrics[metrics["metric"] == "accuracy"]
+    order = accuracy.sort_values("estimate", ascending=False)["model"].tolist()
+    overall = metrics[metrics["level"].isin(["all", ""]) | metrics["level"].isna()]
+    recall = metrics[metrics["metric"] == "recall"]
+    rows = []
+    for model in order:
+        own = overall[overall["model"] == model].set_index("metric")
+        cells = [html.interval(own.loc[name]) for name in _METRICS]
+        by_level = recall[recall["model"] == model].set_index("level")["estimate"]
+        levels = " / ".join(html.number(by_level.get(k), 2) for k in gmfcs.LEVELS)
+        rows.append([plots.model_label(model), *cells, levels])
+    bold = {i for i, model in enumerate(order) if model in (FUSION, SKELETON)}
+    head = ["model", *_METRICS.values(), "recall I / II / III / IV"]
+    return html.Grid(head=head, rows=rows, bold=frozenset(bold))
+
+
+def _difference_grid(comparisons: pd.DataFrame) -> html.Grid:
+    chosen = comparisons[comparisons["metric"].isin(["accuracy", "linear_kappa"])]
+    rows = [
+        [
+            " − ".join(plots.model_label(row[m]) for m in ("model_a", "model_b")),
+            _METRICS[row["metric"]],
+            html.interval(row),
+            html.number(row["p_value"]),
+        ]
+        for _, row in chosen.iterrows()
+    ]
+    return html.Grid(head=["models", "metric", "difference", "p"], rows=rows)
+
+
+def _model_plots(run: Run) -> list[html.Picture]:
+    levels = run.index["gmfcs"]
+    counts = {
+        model: confusion_counts(run.oof[run.oof["model"] == model], levels)
+        for model in (FUSION, SKELETON)
+    }
+    return [
+        html.picture(
+            lambda figure, c=count: plots.plot_confusion(c, ax=figure.subplots()),
+            caption=f"Confusion of {plots.model_label(model)}; numbers are walks.",
+            size=(2.6, 2.4),
+        )
+        for model, count in counts.items()
+    ]
+
+
+def _saliency_plots(run: Run) -> list[html.Picture]:
+    ranking = run.ranking
+    return [
+        html.picture(
+            lambda figure, m=method: plots.plot_joint_ranking(
+                ranking, method=m, ax=figure.subplots()
+            ),
+            caption=f"Joints by {plots.readable(method)}, all levels; 95 % interval, "
+            "patients resampled.",
+            size=(3.4, 2.5),
+        )
+        for method in ranking["method"].unique()[:2]
+    ]
+
+
+def _players(run: Run) -> list[dict[str, str]]:
+    from cpexplore.view.player import SkeletonPlayer, html_fragments
+
+    walk_ids = list(dict.fromkeys(run.saliency["window_walk_id"].values.tolist()))
+    levels = run.index["gmfcs"].astype(str)
+    first = {levels[walk_id]: walk_id for walk_id in reversed(walk_ids)}
+    chosen = [first[level] for level in gmfcs.LEVELS if level in first][:3]
+    answers = _answers(run)
+    players = [SkeletonPlayer(*walk_with_saliency(run, walk_id)) for walk_id in chosen]
+    return [
+        {
+            "title": f"Walk {walk_id}, GMFCS {levels[walk_id]}, fusion says "
+            f"{answers[walk_id]}",
+            "html": fragment,
+        }
+        for walk_id, fragment in zip(chosen, html_fragments(players), strict=True)
+    ]
+
+
+def _answers(run: Run) -> pd.Series:
+    oof = run.oof[run.oof["model"] == FUSION]
+    mean = oof.groupby("walk_id")[PROBABILITIES].mean()
+    return pd.Series(predicted_level(mean).astype(str), mean.index)
+
+
+def walk_with_saliency(run: Run, walk_id: str):
+    """A kept walk cut to its first kept window, and that window's saliency.
+
+    Returns
+    -------
+    tuple
+        The walk (Dataset) and the saliency (method, level, time, keypoint).
+    """
+    saliency = run.saliency
+    window = int(np.flatnonzero(saliency["window_walk_id"].values == walk_id)[0])
+    maps = saliency["window_saliency"].isel(window=window)
+    clock = np.unique(maps["window_time_s"].values)
+    walk = run.walk(walk_id)
+    walk = walk.sel(time=slice(clock[0] - 1e-6, clock[-1] + 1e-6))
+    maps = maps.assign_coords(time=maps["window_time_s"].values)
+    maps = maps.drop_duplicates("time").sortby("time")
+    maps = maps.drop_vars(
+        [name for name in maps.coords if str(name).startswith("window")]
+    )
+    return walk, maps
+
+
+def _association_grid(run: Run) -> html.Grid:
+    tables = run.statistics
+    table = tables["association"].dropna(subset=["estimate"])
+    table = table.loc[table["estimate"].abs().sort_values(ascending=False).index]
+    odds = tables["odds_ratios"].set_index("feature")
+    rows = []
+    for _, row in table.head(20).iterrows():
+        effect = odds.loc[row["feature"]] if row["feature"] in odds.index else None
+        rows.append(
+            [
+                plots.readable(row["feature"]),
+                html.interval(row, 2),
+                html.number(row["q_value"]),
+                "–" if effect is None else html.interval(effect, 2),
+                str(row["n_rows"]),
+                str(row["n_missing"]),
+            ]
+        )
+    head = ["feature", "Spearman ρ", "q", "odds ratio per SD", "walks", "missing"]
+    return html.Grid(head=head, rows=rows)
+
+
+def _feature_plots(run: Run) -> list[html.Picture]:
+    table = run.statistics["association"].dropna(subset=["estimate"])
+    strongest = table.loc[table["estimate"].abs().sort_values().index[::-1], "feature"]
+    levels = run.index["gmfcs"]
+    return [
+        html.picture(
+            lambda figure, f=feature: plots.plot_feature_by_level(
+                run.features[f], levels, ax=figure.subplots()
+            ),
+            caption=f"{plots.readable(feature)}: one point per walk, box = quartiles.",
+            size=(2.6, 2.2),
+        )
+        for feature in strongest.head(3)
+    ]
+
+
+def _selection_note(selection: pd.DataFrame) -> str:
+    folds = selection.groupby(["seed", "fold"])["kept"].sum()
+    return (
+        f"Inside each of the {len(folds)} training sets the joint ranking kept "
+        f"{int(folds.min())} to {int(folds.max())} of "
+        f"{selection['feature'].nunique()} core features; listed is in how many."
+    )
+
+
+def _selection_grid(selection: pd.DataFrame) -> html.Grid:
+    table = selection.groupby("feature").agg(
+        kept=("kept", "sum"), offered=("kept", "size"), score=("score", "mean")
+    )
+    table = table.sort_values(["kept", "score"], ascending=False).head(15).reset_index()
+    table["feature"] = table["feature"].map(plots.readable)
+    table["kept"] = table["kept"].astype(int)
+    return html.grid_of(table)
+
+
+def _missing_grid(features: pd.DataFrame, reasons: pd.DataFrame) -> html.Grid:
+    share = 100 * features.isna().mean()
+    share = share[share > 0].sort_values(ascending=False).head(12)
+    rows = []
+    for feature, percent in share.items():
+        own = reasons.loc[reasons["feature"] == feature, "reason"]
+        common = own.mode().iloc[0] if len(own) else "–"
+        rows.append([plots.readable(str(feature)), f"{percent:.1f} %", common])
+    head = ["feature", "missing", "most common reason"]
+    return html.Grid(head=head, rows=rows, text=frozenset({0, 2}))
+
+
+def _audit_grid(run: Run) -> html.Grid | None:
+    table = run.statistics.get("audit")
+    return None if table is None else html.grid_of(table)
