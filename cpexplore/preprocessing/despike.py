@@ -1,0 +1,93 @@
+"""Spikes: single points far from where the keypoint is just before and after."""
+
+import numpy as np
+import xarray as xr
+
+from cpexplore._validation import check_range
+from cpexplore.preprocessing.audit import with_audit
+from cpexplore.preprocessing.frames import odd_window
+from cpexplore.preprocessing.scale import leg_length_px
+
+_MAD_TO_SD = 1.4826
+
+
+def despike(
+    walk: xr.Dataset,
+    *,
+    window_s: float = 0.28,
+    n_mad: float = 3.0,
+    floor_ll: float = 0.03,
+) -> xr.Dataset:
+    """Remove points that a Hampel filter calls outliers, in x or in y.
+
+    Parameters
+    ----------
+    walk : xarray.Dataset
+        A walk whose legs are no longer swapped.
+    window_s : float
+        Width of the centred window, s; an odd number of at least 5 frames.
+    n_mad : float
+        Limit on the distance from the median, in scaled median absolute deviations.
+    floor_ll : float
+        A point nearer to the median than this share of the leg length is never a
+        spike.
+
+    Returns
+    -------
+    xarray.Dataset
+        Spikes are missing: NaN, confidence 0, not ``observed``.
+
+    Raises
+    ------
+    ValueError
+        If an option is negative.
+
+    Notes
+    -----
+    Differs from Hampel's rule by the floor: a foot at rest has a deviation of nearly
+    zero, and without a floor its first and last moving frames would be spikes.
+    """
+    for name, value in (
+        ("window_s", window_s),
+        ("n_mad", n_mad),
+        ("floor_ll", floor_ll),
+    ):
+        check_range(name, value, low=0)
+    position = walk["position"].values
+    window = odd_window(window_s, walk.attrs["fps"], least=5)
+    floor = floor_ll * np.nan_to_num(leg_length_px(walk))
+    spike = _hampel(position.reshape(len(position), -1), window, n_mad, floor)
+    spike = spike.reshape(position.shape).any(axis=-1)
+    dims = walk["confidence"].dims
+    cleaned = walk.assign(
+        position=(walk["position"].dims, np.where(spike[..., None], np.nan, position)),
+        confidence=(dims, np.where(spike, 0, walk["confidence"].values)),
+    )
+    if "observed" in walk:
+        cleaned["observed"] = (dims, walk["observed"].values & ~spike)
+    return with_audit(cleaned, "despike", spikes=int(spike.sum()), window=window)
+
+
+def _hampel(series: np.ndarray, window: int, n_mad: float, floor: float) -> np.ndarray:
+    """Outliers among series of shape (time, series); NaN is left out."""
+    half = window // 2
+    padded = np.pad(series, ((half, half), (0, 0)), constant_values=np.nan)
+    view = np.lib.stride_tricks.sliding_window_view(padded, window, axis=0)
+    apart = np.abs(series - _median(view))
+    far = np.flatnonzero(apart > floor)
+    near = view[np.unravel_index(far, series.shape)]
+    centre = _median(near)
+    spread = _median(np.abs(near - centre[:, None]))
+    outlier = np.zeros(series.shape, bool)
+    outlier.flat[far] = apart.flat[far] > n_mad * _MAD_TO_SD * spread
+    return outlier
+
+
+def _median(windows: np.ndarray) -> np.ndarray:
+    """Median over the last axis, NaN left out (NaN sorts to the end)."""
+    ordered = np.sort(windows, axis=-1)
+    count = np.isfinite(ordered).sum(axis=-1)
+    lower = np.maximum(count - 1, 0) // 2
+    pick = np.stack([lower, count // 2], axis=-1)
+    pick = np.minimum(pick, ordered.shape[-1] - 1)
+    return np.take_along_axis(ordered, pick, axis=-1).mean(axis=-1)

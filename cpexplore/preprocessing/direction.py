@@ -1,0 +1,99 @@
+"""The direction in which a person walks through the image."""
+
+import numpy as np
+import xarray as xr
+
+from cpexplore._validation import check_range
+from cpexplore.preprocessing.audit import with_audit
+from cpexplore.preprocessing.frames import (
+    keypoint_xy,
+    odd_window,
+    rolling_median,
+    schmitt,
+)
+from cpexplore.preprocessing.scale import leg_length_px
+
+_CUES_LL = {"foot": 0.06, "toe_ankle": 0.06, "face": 0.03, "travel": 0.10}
+"""What tells the direction, best first, and how many leg lengths decide."""
+
+
+def find_direction(walk: xr.Dataset, *, window_s: float = 0.5) -> xr.Dataset:
+    """Find the direction of travel in each frame.
+
+    Parameters
+    ----------
+    walk : xarray.Dataset
+        A walk whose short gaps are filled.
+    window_s : float
+        Width of the window whose median decides, s, > 0.
+
+    Returns
+    -------
+    xarray.Dataset
+        With ``direction (time)`` int8: +1 to the right, -1 to the left, 0 unknown.
+
+    Raises
+    ------
+    ValueError
+        If ``window_s`` is not positive.
+
+    Notes
+    -----
+    The sign of the confidence-weighted median of toe - heel over both feet; where no
+    foot is seen, of toe - ankle, then nose - ears, then the way the pelvis moved in
+    the window. The direction changes only once the cue passes a threshold on the
+    other side, so that a foot pointing at the camera does not turn the child round.
+    """
+    check_range("window_s", window_s, low=0, inclusive=False)
+    window = odd_window(window_s, walk.attrs["fps"])
+    scale = leg_length_px(walk)
+    signal, used = np.full(walk.sizes["time"], np.nan), {}
+    for name, cue in _cues(walk, window).items():
+        taken = np.isnan(signal) & np.isfinite(cue)
+        used[name] = int(taken.sum())
+        signal = np.where(taken, cue / (scale * _CUES_LL[name]), signal)
+    direction = schmitt(signal, 1.0)
+    found = walk.assign(direction=("time", direction))
+    return with_audit(
+        found, "direction", frames_by_cue=used, unknown=int((direction == 0).sum())
+    )
+
+
+def _cues(walk: xr.Dataset, window: int) -> dict[str, np.ndarray]:
+    """Forward distance (time,) in px by cue, + to the right; NaN where not seen."""
+    ears = ("left_ear", "right_ear")
+    toes, heels, ankles = (
+        tuple(f"{side}_{part}" for side in ("left", "right"))
+        for part in ("big_toe", "heel", "ankle")
+    )
+    return {
+        "foot": _median_ahead(walk, toes, heels, window),
+        "toe_ankle": _median_ahead(walk, toes, ankles, window),
+        "face": _median_ahead(walk, ("nose", "nose"), ears, window),
+        "travel": _travel(walk, window),
+    }
+
+
+def _median_ahead(
+    walk: xr.Dataset, front: tuple[str, ...], back: tuple[str, ...], window: int
+) -> np.ndarray:
+    names = walk["keypoint"].values.tolist()
+    if not {*front, *back} <= set(names):
+        return np.full(walk.sizes["time"], np.nan)
+    at = [[names.index(name) for name in ends] for ends in (front, back)]
+    x, confidence = walk["position"].values[..., 0], walk["confidence"].values
+    ahead = x[:, at[0]].astype(float) - x[:, at[1]]
+    weight = np.minimum(confidence[:, at[0]], confidence[:, at[1]])
+    return rolling_median(ahead, window, weights=weight)
+
+
+def _travel(walk: xr.Dataset, window: int) -> np.ndarray:
+    """Distance of the pelvis from where it was, to where it will be."""
+    position, names = walk["position"].values, walk["keypoint"].values.tolist()
+    x = keypoint_xy(position, names, "mid_hip")[:, 0].astype(float)
+    around = np.pad(x, window // 2, constant_values=np.nan)
+    view = np.lib.stride_tricks.sliding_window_view(around, window)
+    known = np.isfinite(view)
+    first = np.take_along_axis(view, known.argmax(1)[:, None], axis=1)[:, 0]
+    last = view[np.arange(len(x)), window - 1 - known[:, ::-1].argmax(1)]
+    return last - first

@@ -1,0 +1,133 @@
+"""Passes: stretches of walking one way, seen from the side."""
+
+import numpy as np
+import xarray as xr
+
+from cpexplore._validation import check_range
+from cpexplore.preprocessing.audit import with_audit
+from cpexplore.preprocessing.frames import (
+    distance,
+    frames_of,
+    keypoint_xy,
+    odd_window,
+    rolling_median,
+    runs,
+    schmitt,
+)
+from cpexplore.preprocessing.scale import PERCENTILE, leg_length_px
+
+_WINDOW_S = 0.5
+_LONGEST_ABSENCE_S = 0.5
+_CROSSING_LL = 0.05
+_FEWEST_STEPS = 3
+
+
+def find_passes(
+    walk: xr.Dataset, *, max_out_of_plane: float = 0.35, min_foot_share: float = 0.6
+) -> xr.Dataset:
+    """Number the passes and exclude turns, oblique views and empty frames.
+
+    Parameters
+    ----------
+    walk : xarray.Dataset
+        With ``direction (time)``, see :func:`find_direction`.
+    max_out_of_plane : float
+        Largest horizontal distance of the shoulders, in trunk lengths, > 0.
+    min_foot_share : float
+        Smallest foot length as a share of its 90th percentile, 0 to 1.
+
+    Returns
+    -------
+    xarray.Dataset
+        With ``bout (time)``: 0, 1, 2... in order of time; -1 is excluded.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+
+    Notes
+    -----
+    A pass keeps one direction and holds at least two strides (three crossings of the
+    ankles, as the first and last are cut). If no stretch has that many, as in a clip
+    of one short walk, the one with the most crossings is the only pass.
+    """
+    check_range("max_out_of_plane", max_out_of_plane, low=0, inclusive=False)
+    check_range("min_foot_share", min_foot_share, low=0, high=1)
+    window = odd_window(_WINDOW_S, walk.attrs["fps"])
+    direction = walk["direction"].values
+    absent = _absent(walk)
+    oblique = rolling_median(_out_of_plane(walk), window) > max_out_of_plane
+    turned = rolling_median(_foot_share(walk), window) < min_foot_share
+    usable = ~absent & ~oblique & ~turned
+    found = np.concatenate([runs(usable & (direction == s)) for s in (-1, 1)])
+    found = found[np.argsort(found[:, 0])]
+    steps = np.array([_crossings(walk, start, stop) for start, stop in found], int)
+    fewest = min(_FEWEST_STEPS, max(steps.max(initial=0), 1))
+    bout = np.full(walk.sizes["time"], -1)
+    for number, (start, stop) in enumerate(found[steps >= fewest]):
+        bout[start:stop] = number
+    return with_audit(
+        walk.assign_coords(bout=("time", bout)),
+        "passes",
+        n_passes=int(bout.max() + 1),
+        excluded=int((bout < 0).sum()),
+        absent=int(absent.sum()),
+        oblique=int(oblique.sum()),
+        turned=int(turned.sum()),
+        unknown_direction=int((direction == 0).sum()),
+        steps=steps[steps >= fewest].tolist(),
+    )
+
+
+def _absent(walk: xr.Dataset) -> np.ndarray:
+    """Frames of long stretches without a pelvis or without any leg, (time,)."""
+    position, names = walk["position"].values, walk["keypoint"].values.tolist()
+    seen = [np.isfinite(keypoint_xy(position, names, "mid_hip")[:, 0])]
+    for part in ("knee", "ankle"):
+        both = [keypoint_xy(position, names, f"{s}_{part}") for s in ("left", "right")]
+        seen.append(np.isfinite(both).all(axis=-1).any(axis=0))
+    absent = ~np.all(seen, axis=0)
+    longest = frames_of(_LONGEST_ABSENCE_S, walk.attrs["fps"])
+    for start, stop in runs(absent):
+        if stop - start <= longest and start > 0 and stop < len(absent):
+            absent[start:stop] = False
+    return absent
+
+
+def _out_of_plane(walk: xr.Dataset) -> np.ndarray:
+    """Horizontal distance of the shoulders in trunk lengths, (time, 1)."""
+    position, names = walk["position"].values, walk["keypoint"].values.tolist()
+    left, right = (
+        keypoint_xy(position, names, f"{side}_shoulder") for side in ("left", "right")
+    )
+    trunk = distance(position, names, "neck", "mid_hip")
+    return np.abs(left - right)[:, :1] / _high(trunk)
+
+
+def _foot_share(walk: xr.Dataset) -> np.ndarray:
+    """Length of the longer foot as a share of its 90th percentile, (time, 1)."""
+    position, names = walk["position"].values, walk["keypoint"].values.tolist()
+    feet = [
+        distance(position, names, f"{side}_heel", f"{side}_big_toe")
+        for side in ("left", "right")
+    ]
+    longer = np.fmax(*feet)
+    return (longer / _high(longer))[:, None]
+
+
+def _high(lengths: np.ndarray) -> float:
+    known = lengths[np.isfinite(lengths)]
+    return float(np.percentile(known, PERCENTILE)) if len(known) else np.nan
+
+
+def _crossings(walk: xr.Dataset, start: int, stop: int) -> int:
+    """How often one ankle passes the other between two frames."""
+    position, names = walk["position"].values, walk["keypoint"].values.tolist()
+    left, right = (
+        keypoint_xy(position[start:stop], names, f"{side}_ankle")[:, 0]
+        for side in ("left", "right")
+    )
+    ahead = left - right
+    state = schmitt(ahead[np.isfinite(ahead)], _CROSSING_LL * leg_length_px(walk))
+    return int(np.count_nonzero(np.diff(state)))

@@ -1,0 +1,66 @@
+"""The length of the leg in the image, the unit of every other length."""
+
+import numpy as np
+import xarray as xr
+
+from cpexplore.preprocessing.audit import with_audit
+from cpexplore.preprocessing.frames import distance
+
+PERCENTILE = 90
+"""Foreshortening only shortens, so a high percentile is nearest the true length."""
+
+
+def leg_length_px(walk: xr.Dataset) -> float:
+    """Length of the leg over the whole walk, px.
+
+    Parameters
+    ----------
+    walk : xarray.Dataset
+        Any walk.
+
+    Returns
+    -------
+    float
+        Mean over the sides of the 90th percentile of thigh + shank; NaN where no leg
+        was seen.
+    """
+    position, names = walk["position"].values, walk["keypoint"].values.tolist()
+    return _scale(leg_lengths(position, names))
+
+
+def leg_lengths(position: np.ndarray, names: list[str]) -> np.ndarray:
+    """Thigh + shank (time, side) of both legs in each frame, px."""
+    return np.stack(
+        [
+            distance(position, names, f"{side}_hip", f"{side}_knee")
+            + distance(position, names, f"{side}_knee", f"{side}_ankle")
+            for side in ("left", "right")
+        ],
+        axis=-1,
+    )
+
+
+def scale_passes(walk: xr.Dataset) -> xr.Dataset:
+    """Measure the leg length of each pass.
+
+    Parameters
+    ----------
+    walk : xarray.Dataset
+        With ``bout (time)``, see :func:`find_passes`.
+
+    Returns
+    -------
+    xarray.Dataset
+        With ``scale_px (bout)``: entry b belongs to pass b.
+    """
+    position, names = walk["position"].values, walk["keypoint"].values.tolist()
+    lengths, bout = leg_lengths(position, names), walk["bout"].values
+    scale = [_scale(lengths[bout == b]) for b in range(bout.max(initial=-1) + 1)]
+    scaled = walk.assign(scale_px=("bout", np.array(scale, float)))
+    return with_audit(scaled, "scale", scale_px=[round(length, 2) for length in scale])
+
+
+def _scale(lengths: np.ndarray) -> float:
+    sides = [side[np.isfinite(side)] for side in lengths.T]
+    long = [np.percentile(side, PERCENTILE) for side in sides if len(side)]
+    return float(np.mean(long)) if long else np.nan

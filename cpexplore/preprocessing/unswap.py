@@ -1,0 +1,153 @@
+"""Left-right swaps: frames in which the detector took one leg for the other."""
+
+import numpy as np
+import xarray as xr
+
+from cpexplore._validation import check_range
+from cpexplore.preprocessing.audit import with_audit
+from cpexplore.preprocessing.frames import frames_of, runs
+from cpexplore.preprocessing.scale import leg_length_px
+
+_JUDGED = ("hip", "knee", "ankle", "heel", "big_toe")
+_EXCHANGED = (*_JUDGED, "small_toe")
+_TOLERANCE_LL = 0.05
+_FEWEST_JOINTS = 2
+_FURTHEST = 25.0
+
+
+def unswap_legs(
+    walk: xr.Dataset, *, penalty: float = 6.0, max_gap_s: float = 0.12
+) -> xr.Dataset:
+    """Exchange the legs where the motion of both says the labels are swapped.
+
+    Parameters
+    ----------
+    walk : xarray.Dataset
+        A walk whose untrusted points are missing.
+    penalty : float
+        Cost of one change between kept and swapped, >= 0.
+    max_gap_s : float
+        A longer gap, s, ends a stretch: what follows is decided on its own.
+
+    Returns
+    -------
+    xarray.Dataset
+        With hip, knee, ankle, heel and toes of both sides exchanged in swapped frames.
+
+    Raises
+    ------
+    ValueError
+        If an option is negative.
+
+    Notes
+    -----
+    A Viterbi path over {keep, swap} for each pair of neighbouring frames. The cost of
+    a frame is the squared distance of each joint from where constant velocity puts it,
+    in units of 0.05 leg lengths and weighted by confidence. As keeping and swapping
+    a whole stretch cost the same, only *changes* are states (changed or not), and the
+    labels of the majority of frames of a stretch are kept.
+
+    Differs from a plain squared distance: the cost of one joint is capped at 25 (five
+    times the unit), so that a spike cannot buy a swap.
+    """
+    check_range("penalty", penalty, low=0)
+    check_range("max_gap_s", max_gap_s, low=0)
+    legs, confidence = _legs(walk)
+    known = np.isfinite(legs).all(axis=(1, 3)) & (confidence > 0).all(axis=1)
+    frames = np.flatnonzero(known.sum(axis=1) >= _FEWEST_JOINTS)
+    longest = frames_of(max_gap_s, walk.attrs["fps"], least=0) + 1
+    scale = leg_length_px(walk)
+    swapped = np.zeros(walk.sizes["time"], bool)
+    unsure = 0
+    for stretch in np.split(frames, np.flatnonzero(np.diff(frames) > longest) + 1):
+        if len(stretch) < 3 or not scale > 0:
+            continue
+        changes = _changes(legs[stretch], confidence[stretch], stretch, scale, penalty)
+        state = np.cumsum(changes) % 2 == 1
+        share = state.mean()
+        unsure += int(abs(share - 0.5) < 0.1) * len(stretch)
+        state ^= share > 0.5
+        inside = np.arange(stretch[0], stretch[-1] + 1)
+        swapped[inside] = state[np.searchsorted(stretch, inside, side="right") - 1]
+    return with_audit(
+        _exchange(walk, swapped),
+        "unswap",
+        n_swapped=int(swapped.sum()),
+        swapped=runs(swapped).tolist(),
+        n_unsure=unsure,
+    )
+
+
+def _legs(walk: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Position (time, side, joint, 2) and confidence (time, side, joint)."""
+    names = walk["keypoint"].values.tolist()
+    joints = [joint for joint in _JUDGED if f"left_{joint}" in names]
+    index = [[names.index(f"{s}_{j}") for j in joints] for s in ("left", "right")]
+    position = walk["position"].values.astype(float)
+    return position[:, index], walk["confidence"].values[:, index].astype(float)
+
+
+def _changes(
+    legs: np.ndarray,
+    confidence: np.ndarray,
+    frames: np.ndarray,
+    scale: float,
+    penalty: float,
+) -> np.ndarray:
+    """Whether the labels change from the frame before, (time,), by Viterbi."""
+    unit = _TOLERANCE_LL * scale
+    weight = confidence.min(axis=1)
+    start = _cost(legs[1:2], legs[:1], weight[1:2], unit)
+    step = np.diff(frames)[:, None, None, None]
+    before, now, after = legs[:-2], legs[1:-1], legs[2:]
+    cost = np.stack(
+        [
+            _cost(after, now + (now - old) * (step[1:] / step[:-1]), weight[2:], unit)
+            for old in (before, before[:, ::-1])
+        ],
+        axis=1,
+    )
+    return _viterbi(start[0], cost, penalty)
+
+
+def _cost(
+    legs: np.ndarray, predicted: np.ndarray, weight: np.ndarray, unit: float
+) -> np.ndarray:
+    """Cost (time, 2) of labels kept, and changed, against a prediction."""
+    costs = []
+    for labelled in (legs, legs[:, ::-1]):
+        squared = (((labelled - predicted) / unit) ** 2).sum(axis=-1)
+        both = np.minimum(squared, _FURTHEST).sum(axis=1)
+        costs.append(np.nansum(weight * both, axis=1))
+    return np.stack(costs, axis=1)
+
+
+def _viterbi(start: np.ndarray, cost: np.ndarray, penalty: float) -> np.ndarray:
+    """Cheapest sequence of changes; ``cost (time, changed before, changed now)``."""
+    stay, change = float(start[0]), float(start[1]) + penalty
+    origins = []
+    for (stay_stay, stay_change), (change_stay, change_change) in cost.tolist():
+        to_stay = (stay + stay_stay, change + change_stay)
+        to_change = (stay + stay_change, change + change_change)
+        origins.append((to_stay[1] < to_stay[0], to_change[1] < to_change[0]))
+        stay, change = min(to_stay), min(to_change) + penalty
+    path = [change < stay]
+    for origin in reversed(origins):
+        path.append(origin[path[-1]])
+    return np.array([False, *reversed(path)])
+
+
+def _exchange(walk: xr.Dataset, swapped: np.ndarray) -> xr.Dataset:
+    """Exchange the legs in the marked frames."""
+    names = walk["keypoint"].values.tolist()
+    joints = [joint for joint in _EXCHANGED if f"left_{joint}" in names]
+    left = [names.index(f"left_{joint}") for joint in joints]
+    right = [names.index(f"right_{joint}") for joint in joints]
+    exchanged = {}
+    for name in ("position", "confidence", "observed"):
+        if name not in walk:
+            continue
+        values = walk[name].values.copy()
+        values[np.ix_(swapped, left + right)] = values[np.ix_(swapped, right + left)]
+        exchanged[name] = (walk[name].dims, values)
+    return walk.assign(exchanged)
