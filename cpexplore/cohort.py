@@ -1,5 +1,6 @@
 """The cohort: an index table with one row per walk, and the walks behind it."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -213,6 +214,11 @@ def make_folds(index: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.Data
     ------
     ValueError
         If there are fewer patients than folds.
+
+    Warns
+    -----
+    UserWarning
+        If a level has fewer patients than there are folds.
     """
     labelled = index[index["gmfcs"].notna()].sort_index()
     n_patients = labelled["patient_id"].nunique()
@@ -220,9 +226,13 @@ def make_folds(index: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.Data
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     codes = gmfcs.encode(labelled["gmfcs"])
     fold = np.empty(len(labelled), dtype=np.int64)
-    splits = splitter.split(labelled, codes, groups=labelled["patient_id"])
-    for number, (_, held_out) in enumerate(splits):
-        fold[held_out] = number
+    _warn_rare_levels(labelled, folds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        for number, (_, held_out) in enumerate(
+            splitter.split(labelled, codes, groups=labelled["patient_id"])
+        ):
+            fold[held_out] = number
     return pd.DataFrame(
         {
             "walk_id": labelled.index.to_numpy(),
@@ -231,6 +241,19 @@ def make_folds(index: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.Data
             "fold": fold,
         }
     )
+
+
+def _warn_rare_levels(labelled: pd.DataFrame, folds: int) -> None:
+    patients = labelled.groupby("gmfcs", observed=True)["patient_id"].nunique()
+    rare = patients[patients < folds]
+    if len(rare):
+        counts = ", ".join(f"{level} ({n})" for level, n in rare.items())
+        warnings.warn(
+            f"Levels with fewer patients than the {folds} folds: {counts}; some folds "
+            "hold none of them.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def check_disjoint(train: Iterable[str], held_out: Iterable[str]) -> None:

@@ -1,9 +1,10 @@
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cpexplore import gmfcs
@@ -62,16 +63,26 @@ def test_selecting_keeps_labels_in_step():
 )
 def test_patients_never_cross_folds_even_with_several_levels(levels, seed):
     patients = [f"p{i // 2}" for i in range(len(levels))]
+    assume(len({p for p, k in zip(patients, levels, strict=True) if k == "I"}) >= 3)
     index = index_of(patients, levels)
-    folds = make_folds(index, folds=3, seed=seed)
-    assert (
-        not folds.drop_duplicates(["patient_id", "fold"])["patient_id"]
-        .duplicated()
-        .any()
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        folds = make_folds(index, folds=3, seed=seed)
+        shuffled = make_folds(index.sample(frac=1, random_state=1), folds=3, seed=seed)
+    sides = folds.drop_duplicates(["patient_id", "fold"])
+    assert not sides["patient_id"].duplicated().any()
     assert set(folds["walk_id"]) == set(index.index)
-    shuffled = make_folds(index.sample(frac=1, random_state=1), folds=3, seed=seed)
     pd.testing.assert_frame_equal(folds, shuffled)
+
+
+def test_a_rare_level_is_named():
+    index = index_of([f"p{i}" for i in range(12)], ["I"] * 10 + ["IV"] * 2)
+    sentence = (
+        "Levels with fewer patients than the 5 folds: IV (2); some folds hold none "
+        "of them."
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(sentence)}$"):
+        make_folds(index, folds=5)
 
 
 def test_folds_hold_every_level_in_like_shares():
