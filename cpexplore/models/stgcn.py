@@ -6,9 +6,7 @@ memory, so that a graph convolution is one batched product over the keypoints an
 over the channels, and no axis is ever moved.
 """
 
-import re
 from collections.abc import Mapping
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,9 +21,9 @@ from cpexplore._validation import check_option, check_range
 PRESETS: Mapping[str, dict[str, Any]] = {
     "paper": {},
     "quick": {
-        "blocks": ((32, 2), (64, 1), (64, 2), (128, 1), (256, 1)),
+        "blocks": ((32, 2), (64, 2), (128, 1), (128, 1)),
         "separable": True,
-        "dropout": 0.1,
+        "dropout": 0.0,
     },
 }
 """What each preset changes in :class:`STGCNConfig`."""
@@ -44,7 +42,9 @@ class STGCNConfig:
         *((128, 2), (128, 1), (128, 1)),
         *((256, 2), (256, 1), (256, 1)),
     )
-    """Width and temporal stride of every block; the last width is that of f_s."""
+    """Width and temporal stride of every block."""
+    embed_dim: int = 256
+    """Width of f_s, >= 1; a thinner or wider last block is projected to it."""
     temporal_kernel: int = 9
     """Frames seen by one temporal convolution, odd."""
     separable: bool = False
@@ -55,6 +55,7 @@ class STGCNConfig:
     def __post_init__(self) -> None:
         check_range("n_classes", self.n_classes, low=1)
         check_range("in_channels", self.in_channels, low=1)
+        check_range("embed_dim", self.embed_dim, low=1)
         check_range("dropout", self.dropout, low=0, high=0.95)
         if not self.blocks or any(min(block) < 1 for block in self.blocks):
             raise ValueError(
@@ -87,11 +88,6 @@ class STGCNConfig:
         check_option("preset", name, tuple(PRESETS))
         return replace(cls(**PRESETS[name]), **changes)
 
-    @property
-    def embed_dim(self) -> int:
-        """Width of f_s."""
-        return self.blocks[-1][0]
-
 
 class GraphConv(nn.Module):
     """Mix keypoints over each subset of the skeleton graph, then channels.
@@ -103,20 +99,23 @@ class GraphConv(nn.Module):
     intermediate results small wherever a block widens.
     """
 
-    adjacency: Tensor  # (K, V, V)
+    shift: Tensor | None
 
-    def __init__(self, in_channels: int, out_channels: int, adjacency: Tensor) -> None:
+    def __init__(self, channels: tuple[int, int], *, graph: tuple[int, int]) -> None:
         super().__init__()
-        n_subsets = len(adjacency)
-        self.register_buffer("adjacency", adjacency.clone(), persistent=False)
-        self.edge_importance = nn.Parameter(torch.ones_like(adjacency))
-        self.channels = nn.Linear(n_subsets * in_channels, out_channels, bias=False)
-        self.bias = nn.Parameter(torch.zeros(n_subsets, out_channels))
+        n_subsets, n_keypoints = graph
+        self.edge_importance = nn.Parameter(
+            torch.ones(n_subsets, n_keypoints, n_keypoints)
+        )
+        self.channels = nn.Linear(n_subsets * channels[0], channels[1], bias=False)
+        self.bias = nn.Parameter(torch.zeros(n_subsets, channels[1]))
         self.register_buffer("shift", None)
 
-    def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D T V"]:
+    def forward(
+        self, x: Float[Tensor, "N C T V"], adjacency: Float[Tensor, "K V V"]
+    ) -> Float[Tensor, "N D T V"]:
         n, c, t, v = x.shape
-        edges = self.adjacency * self.edge_importance  # (K, V, W)
+        edges = adjacency * self.edge_importance  # (K, V, W)
         mix = edges.permute(2, 0, 1).reshape(-1, v)  # (W*K, V)
         x = x.permute(0, 2, 3, 1).reshape(n * t, v, c)
         x = torch.bmm(mix.expand(n * t, -1, -1), x)  # (N*T, W*K, C)
@@ -132,16 +131,16 @@ class Block(nn.Module):
     def __init__(
         self,
         channels: tuple[int, int],
-        adjacency: Tensor,
         *,
+        graph: tuple[int, int],
         stride: int,
-        config: STGCNConfig,
         residual: bool,
+        config: STGCNConfig,
     ) -> None:
         super().__init__()
         d = channels[1]
-        self.spatial = GraphConv(*channels, adjacency)
-        self.spatial_norm = nn.BatchNorm2d(d)
+        self.spatial = GraphConv(channels, graph=graph)
+        self.spatial_norm: nn.Module = nn.BatchNorm2d(d)
         kernel = config.temporal_kernel
         over_time: dict[str, Any] = {
             "kernel_size": (kernel, 1),
@@ -155,12 +154,14 @@ class Block(nn.Module):
             if config.separable
             else nn.Conv2d(d, d, **over_time)
         )
-        self.temporal_norm = nn.BatchNorm2d(d)
+        self.temporal_norm: nn.Module = nn.BatchNorm2d(d)
         self.dropout = nn.Dropout(config.dropout, inplace=True)
         self.residual = _residual(channels, stride=stride) if residual else None
 
-    def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D S V"]:
-        h = F.relu_(self.spatial_norm(self.spatial(x)))
+    def forward(
+        self, x: Float[Tensor, "N C T V"], adjacency: Float[Tensor, "K V V"]
+    ) -> Float[Tensor, "N D S V"]:
+        h = F.relu_(self.spatial_norm(self.spatial(x, adjacency)))
         h = self.dropout(self.temporal_norm(self.temporal(h)))
         if self.residual is not None:
             h += self.residual(x)
@@ -172,6 +173,14 @@ def _residual(channels: tuple[int, int], *, stride: int) -> nn.Module:
         return nn.Identity()
     return nn.Sequential(
         nn.Conv2d(*channels, 1, stride=(stride, 1)), nn.BatchNorm2d(channels[1])
+    )
+
+
+def _projection(width: int, embed_dim: int) -> nn.Module:
+    if width == embed_dim:
+        return nn.Identity()
+    return nn.Sequential(
+        nn.Conv2d(width, embed_dim, 1), nn.BatchNorm2d(embed_dim), nn.ReLU(inplace=True)
     )
 
 
@@ -207,6 +216,8 @@ class STGCN(nn.Module):
     torch.Size([2, 4])
     """
 
+    adjacency: Tensor  # (K, V, V)
+
     def __init__(self, config: STGCNConfig, adjacency: np.ndarray | Tensor) -> None:
         super().__init__()
         graph = torch.as_tensor(adjacency, dtype=torch.get_default_dtype())
@@ -215,18 +226,20 @@ class STGCN(nn.Module):
                 f"`adjacency` must have the shape (K, V, V); got {tuple(graph.shape)}."
             )
         self.config = config
+        self.register_buffer("adjacency", graph.clone())
         self.input_norm = nn.BatchNorm1d(graph.shape[1] * config.in_channels)
         widths = [config.in_channels, *(width for width, _ in config.blocks)]
         self.blocks = nn.ModuleList(
             Block(
                 (widths[i], widths[i + 1]),
-                graph,
+                graph=(graph.shape[0], graph.shape[1]),
                 stride=stride,
-                config=config,
                 residual=i > 0,
+                config=config,
             )
             for i, (_, stride) in enumerate(config.blocks)
         )
+        self.project = _projection(widths[-1], config.embed_dim)
         self.head = nn.Linear(config.embed_dim, config.n_classes)
 
     def maps(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D S V"]:
@@ -235,160 +248,12 @@ class STGCN(nn.Module):
         x = x.permute(0, 2, 3, 1).reshape(n * t, v * c)
         x = self.input_norm(x).view(n, t, v, c).permute(0, 3, 1, 2)
         for block in self.blocks:
-            x = block(x)
-        return x
+            x = block(x, self.adjacency)
+        return self.project(x)
 
     def embed(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D"]:
         """Average the maps over frames and keypoints: f_s."""
-        return self.maps(x).mean((2, 3))
+        return self.maps(x).permute(0, 2, 3, 1).flatten(1, 2).mean(1)
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N L"]:
         return self.head(self.embed(x))
-
-
-def fold_batch_norm(model: STGCN) -> STGCN:
-    """Copy a model for inference, its batch norms folded into the convolutions.
-
-    Parameters
-    ----------
-    model : STGCN
-        A trained model; it stays as it is.
-
-    Returns
-    -------
-    STGCN
-        In evaluation mode, the same outputs up to rounding, about a tenth faster.
-    """
-    folded = deepcopy(model).eval()
-    with torch.no_grad():
-        for block in folded.blocks:
-            _fold_block(block)
-    return folded
-
-
-def _fold_block(block: Any) -> None:
-    scale, shift = _affine(block.spatial_norm)
-    block.spatial.channels.weight *= scale[:, None]
-    block.spatial.bias *= scale
-    block.spatial.shift = shift
-    block.spatial_norm = nn.Identity()
-    separable = isinstance(block.temporal, nn.Sequential)
-    _fold_conv(block.temporal[-1] if separable else block.temporal, block.temporal_norm)
-    block.temporal_norm = nn.Identity()
-    if isinstance(block.residual, nn.Sequential):
-        _fold_conv(*block.residual)
-        block.residual = block.residual[0]
-
-
-def _fold_conv(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
-    scale, shift = _affine(norm)
-    conv.weight *= scale[:, None, None, None]
-    conv.bias = nn.Parameter(conv.bias * scale + shift)
-
-
-def _affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Scale and shift that the batch norm applies in evaluation mode."""
-    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    return scale, norm.bias - norm.running_mean * scale
-
-
-def infer(
-    model: STGCN, x: Float[Tensor, "N C T V"], *, chunk: int = 4, bf16: bool = False
-) -> Float[Tensor, "N L"]:
-    """Compute logits of many windows, fast and in little memory.
-
-    Parameters
-    ----------
-    model : STGCN
-        A trained model; neither its mode nor its weights change.
-    x : Tensor of shape (N, C, T, V)
-        Windows.
-    chunk : int
-        Windows at a time, >= 1; few at a time stay in the processor's cache.
-    bf16 : bool
-        Compute in bfloat16, which is faster where the processor has instructions for
-        it and accurate to about three digits.
-
-    Returns
-    -------
-    Tensor of shape (N, L)
-        Logits, float32 (or the model's own type), without gradient.
-    """
-    folded = fold_batch_norm(model)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        parts = [folded(part) for part in x.split(chunk)]
-    return torch.cat(parts).to(model.head.weight.dtype)
-
-
-_REFERENCE_NAMES = (
-    (r"data_bn", "input_norm"),
-    (r"edge_importance\.(\d+)", r"blocks.\1.spatial.edge_importance"),
-    (r"st_gcn_networks\.(\d+)", r"blocks.\1"),
-    (r"\.gcn\.conv\.weight", ".spatial.channels.weight"),
-    (r"\.gcn\.conv\.bias", ".spatial.bias"),
-    (r"\.tcn\.0\.", ".spatial_norm."),
-    (r"\.tcn\.2\.", ".temporal."),
-    (r"\.tcn\.3\.", ".temporal_norm."),
-    (r"fcn\.", "head."),
-)
-
-
-def reference_name(name: str) -> str:
-    """Translate a parameter name of the published code into ours.
-
-    Examples
-    --------
-    >>> reference_name("st_gcn_networks.4.tcn.3.running_mean")
-    'blocks.4.temporal_norm.running_mean'
-    """
-    for pattern, ours in _REFERENCE_NAMES:
-        name = re.sub(pattern, ours, name)
-    return name
-
-
-def load_reference_state(model: STGCN, state: Mapping[str, Any]) -> None:
-    """Load the weights of a network trained with the published code.
-
-    Parameters
-    ----------
-    model : STGCN
-        A model of the same shape; its parameters are overwritten.
-    state : mapping of str to array or Tensor
-        The published code's state dict; ``"A"`` may be left out.
-
-    Raises
-    ------
-    KeyError
-        If a parameter is missing or superfluous.
-    ValueError
-        If one has another shape.
-    """
-    own = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    given = {reference_name(k): torch.as_tensor(v) for k, v in state.items()}
-    graph = given.pop("A", model.blocks[0].spatial.adjacency)
-    given |= {name: graph for name in own if name.endswith("spatial.adjacency")}
-    wrong = sorted(
-        name
-        for name in given.keys() ^ own.keys()
-        if not name.endswith("num_batches_tracked")
-    )
-    if wrong:
-        raise KeyError(
-            "`state` must hold the weights of an ST-GCN of the same shape; "
-            f"{len(wrong)} do not fit, the first is {wrong[0]!r}."
-        )
-    with torch.no_grad():
-        for name, value in given.items():
-            own[name].copy_(_reshaped(value, like=own[name], name=name))
-
-
-def _reshaped(value: Tensor, *, like: Tensor, name: str) -> Tensor:
-    if value.numel() != like.numel():
-        raise ValueError(
-            f"`state` must hold {tuple(like.shape)} for {name!r}; "
-            f"got {tuple(value.shape)}."
-        )
-    if name.endswith("spatial.channels.weight"):  # (K*D, C, 1, 1) -> (D, K*C)
-        d, c = like.shape[0], value.shape[1]
-        return value.view(-1, d, c).transpose(0, 1).reshape(like.shape)
-    return value.view(like.shape)
