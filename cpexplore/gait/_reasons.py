@@ -1,0 +1,75 @@
+"""Why a feature could not be computed, in one sentence."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from cpexplore.gait._body import SIDES
+from cpexplore.gait._gait import Gait
+from cpexplore.gait.catalogue import CATALOGUE, all_columns
+
+
+def missing_reasons(gait: Gait, features: pd.Series) -> pd.DataFrame:
+    """Give a reason for every NaN.
+
+    Parameters
+    ----------
+    gait : Gait
+        The measured walk.
+    features : pandas.Series
+        Its features by column.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``feature`` (the column's name) and ``reason``.
+    """
+    columns = all_columns().loc[features.index[features.isna()]]
+    told: dict[tuple[str, str], str] = {}
+    reasons = []
+    for name, aggregate, keypoints in zip(
+        columns["name"], columns["aggregate"], columns["keypoints"], strict=True
+    ):
+        scope = aggregate if aggregate in (*SIDES, "global") else "both"
+        if (name, scope) not in told:
+            told[name, scope] = _reason(gait, str(name), scope, keypoints)
+        reasons.append(told[name, scope])
+    return pd.DataFrame(
+        {"feature": columns.index.to_numpy(dtype=object), "reason": reasons},
+        dtype="str",
+    )
+
+
+def _reason(gait: Gait, name: str, scope: str, keypoints: Iterable[str]) -> str:
+    """Look for the cause from the outside in: set, tracks, direction, cycles."""
+    points = gait.body.points
+    lacking = [k for k in keypoints if k not in points]
+    if lacking:
+        return f"{gait.body.keypoint_set} has no {', '.join(lacking)}"
+    if not (gait.body.bout >= 0).any():
+        return "no pass across the image with a known direction of travel"
+    unseen = [k for k in keypoints if np.isnan(points[k][gait.body.bout >= 0]).all()]
+    if unseen:
+        return f"never seen: {', '.join(unseen)}"
+    if "leg length in m" in CATALOGUE.at[name, "definition"]:
+        return "leg length in m is not known"
+    needed = max(gait.min_cycles, int(CATALOGUE.at[name, "cycles"]))
+    sides = SIDES if scope in ("both", "global") else (scope,)
+    counts = {side: _n_cycles(gait, side) for side in sides}
+    if min(counts.values()) < needed:
+        return "; ".join(
+            _few(gait, side, n, needed) for side, n in counts.items() if n < needed
+        )
+    return f"seen well enough in fewer than {needed} cycles"
+
+
+def _n_cycles(gait: Gait, side: str) -> int:
+    return int((gait.strides.side == SIDES.index(side)).sum())
+
+
+def _few(gait: Gait, side: str, n: int, needed: int) -> str:
+    rejected = gait.strides.rejected[side]
+    left_out = ", ".join(f"{count} {reason}" for reason, count in rejected.items())
+    why = f" (left out: {left_out})" if left_out else ""
+    return f"{n} {side} cycles, {needed} needed{why}"

@@ -1,0 +1,175 @@
+"""Angles over the gait cycle: every angle by phase, and the named clinical ones."""
+
+import numpy as np
+
+from cpexplore.gait._gait import (
+    Gait,
+    Values,
+    average,
+    column_mean,
+    highest,
+    in_phase,
+    lowest,
+    phase_of_highest,
+)
+from cpexplore.gait.cycles import PHASE, at_times
+from cpexplore.gait.kinematics import ANGLES
+
+SHORT_NAMES = (
+    "hip",
+    "knee",
+    "ankle",
+    "thigh",
+    "shank",
+    "foot_pitch",
+    "trunk_lean",
+    "elbow",
+    "shoulder",
+)
+"""First part of a feature's name for each of :data:`ANGLES`."""
+
+SINGLE_STANCE = (PHASE >= 10) & (PHASE <= 62)
+"""Where the knee extends most in stance, as in Kidzinski et al. 2020."""
+MID_SWING = (PHASE >= 75) & (PHASE <= 87)
+
+_HEEL_RISE_LL = 0.04
+_FOOT_FLAT = np.linspace(0.15, 0.40, 26)
+"""Part of the cycle in which the toe rests on the ground."""
+
+
+def kinematic(gait: Gait) -> Values:
+    """Compute value, extremes, ranges and velocities of every angle by phase.
+
+    Parameters
+    ----------
+    gait : Gait
+        A measured walk.
+
+    Returns
+    -------
+    Values
+        Per stride ``<angle>_<measure>`` for every angle of :data:`SHORT_NAMES` and
+        every measure of :func:`phase_measures`.
+    """
+    measured = phase_measures(
+        gait.curves, stance=gait.stance, duration=gait.strides.duration
+    )
+    measured["to"] = _at_foot_off(gait)
+    per_stride = {
+        f"{angle}_{measure}": values[:, a]
+        for measure, values in measured.items()
+        for a, angle in enumerate(SHORT_NAMES)
+    }
+    return Values(stride={**per_stride, **_named(gait, per_stride)}, walk=_trunk(gait))
+
+
+def phase_measures(
+    curves: np.ndarray, *, stance: np.ndarray, duration: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Describe curves by stance and swing.
+
+    Parameters
+    ----------
+    curves : array of shape (stride, 101, angle)
+        Degrees.
+    stance : bool array of shape (stride, 101)
+        Where the foot is on the ground.
+    duration : array of shape (stride,)
+        Stride time, s.
+
+    Returns
+    -------
+    dict of str to array of shape (stride, angle)
+        Degrees, degrees/s or percent of the cycle; NaN where less than 80 % of the
+        phase was seen.
+    """
+    in_stance, in_swing = in_phase(curves, stance), in_phase(curves, ~stance)
+    whole = in_phase(curves, np.ones(len(PHASE), bool))
+    velocity = np.gradient(curves, axis=1) * (100.0 / duration)[:, None, None]
+    velocity = in_phase(velocity, np.ones(len(PHASE), bool))
+    low_stance, high_stance = lowest(in_stance), highest(in_stance)
+    low_swing, high_swing = lowest(in_swing), highest(in_swing)
+    return {
+        "ic": curves[:, 0],
+        "mean_stance": average(in_stance),
+        "mean_swing": average(in_swing),
+        "min_stance": low_stance,
+        "max_stance": high_stance,
+        "t_min_stance": phase_of_highest(-in_stance),
+        "t_max_stance": phase_of_highest(in_stance),
+        "min_swing": low_swing,
+        "max_swing": high_swing,
+        "t_max_swing": phase_of_highest(in_swing),
+        "rom_stance": high_stance - low_stance,
+        "rom_swing": high_swing - low_swing,
+        "rom": highest(whole) - lowest(whole),
+        "peak_vel_flex": highest(velocity),
+        "peak_vel_ext": -lowest(velocity),
+    }
+
+
+def _at_foot_off(gait: Gait) -> np.ndarray:
+    strides = gait.strides
+    return at_times(gait.body, gait.angles, strides.foot_off, side=strides.side)
+
+
+def _named(gait: Gait, measured: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The clinical features that are no plain measure of one phase."""
+    knee = gait.curve("knee_flexion_deg")
+    ankle = gait.curve("ankle_dorsiflexion_deg")
+    knee_velocity = np.gradient(knee, axis=1) * (100 / gait.strides.duration)[:, None]
+    late_stance = gait.stance & (PHASE >= 40)
+    after_push_off = gait.stance & (PHASE >= 50) | ~gait.stance & (PHASE <= 75)
+    return {
+        "knee_min_stance": lowest(in_phase(knee, SINGLE_STANCE)),
+        "knee_min": lowest(in_phase(knee, np.ones(len(PHASE), bool))),
+        "knee_ext_vel_tsw": -lowest(in_phase(knee_velocity, PHASE >= 80)),
+        "ankle_pushoff_rom": highest(in_phase(ankle, late_stance))
+        - lowest(in_phase(ankle, after_push_off)),
+        "sva_mst": -gait.curve("shank_deg")[:, 25],
+        **_foot(gait),
+    }
+
+
+def _foot(gait: Gait) -> dict[str, np.ndarray]:
+    """Clearance of the toe, and when the heel leaves the ground."""
+    leg = gait.stride_leg_length[:, None]
+    toe = gait.own_side(gait.body.pair("big_toe")[..., 1]) / leg
+    heel = gait.own_side(gait.body.pair("heel")[..., 1]) / leg
+    rest = lowest(in_phase(heel, gait.stance & (PHASE <= 40)))
+    raised = in_phase(heel - rest[:, None], gait.stance) > _HEEL_RISE_LL
+    raised &= PHASE > 12
+    return {
+        "foot_clearance": lowest(in_phase(toe, MID_SWING)) - _ground(gait),
+        "heel_rise_time": np.where(
+            raised.any(axis=1), PHASE[raised.argmax(axis=1)], np.nan
+        ),
+    }
+
+
+def _ground(gait: Gait) -> np.ndarray:
+    """Height of the ground under the swinging toe, (stride,), leg lengths.
+
+    On the line through the toe's heights in the stances before and after; the one
+    before alone where the next stance is not seen.
+    """
+    strides = gait.strides
+    flat = strides.start[:, None] + strides.duration[:, None] * _FOOT_FLAT
+    toe = gait.body.pair("big_toe")[..., 1] / gait.body.leg_length[:, None]
+    before, after = (
+        average(at_times(gait.body, toe, flat + lag, side=strides.side))
+        for lag in (0.0, strides.duration[:, None])
+    )
+    share = (MID_SWING.nonzero()[0].mean() / 100) - _FOOT_FLAT.mean()
+    return before + share * np.where(np.isnan(after), 0.0, after - before)
+
+
+def _trunk(gait: Gait) -> dict[str, float]:
+    """Lean and range of motion of the trunk over all strides of both legs."""
+    lean = gait.curve(ANGLES[SHORT_NAMES.index("trunk_lean")])
+    whole = in_phase(lean, np.ones(len(PHASE), bool))
+    least = gait.min_cycles
+    return {
+        "trunk_lean_mean": float(column_mean(average(whole), least=least)),
+        "trunk_rom": float(column_mean(highest(whole) - lowest(whole), least=least)),
+    }
