@@ -1,0 +1,176 @@
+"""The keypoint detector: what OpenPose would make of the true projection.
+
+Jitter grows as confidence falls; the far limb is seen worse than the near one; legs
+swap where they cross; keypoints and whole stretches are lost.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.signal import lfilter
+
+from cpexplore.simulate.camera import WIDTH
+from cpexplore.skeleton import keypoint_set
+
+KEYPOINTS = keypoint_set("body_25").keypoints
+
+_LEG = ("hip", "knee", "ankle", "big_toe", "small_toe", "heel")
+_LEFT_LEG = np.array([KEYPOINTS.index(f"left_{part}") for part in _LEG])
+_RIGHT_LEG = np.array([KEYPOINTS.index(f"right_{part}") for part in _LEG])
+_FACE = np.array([k.endswith(("eye", "ear")) for k in KEYPOINTS])
+_SIDE = np.array([{"l": -1, "r": 1}.get(k[0], 0) * ("_" in k) for k in KEYPOINTS])
+_SIDE[KEYPOINTS.index("mid_hip")] = 0
+_CLEARNESS = {"toe": 0.74, "heel": 0.74, "wrist": 0.74, "elbow": 0.80, "ankle": 0.82}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detection:
+    """What the detector reports, frame by frame."""
+
+    position: np.ndarray
+    """(n, 25, 2) px; NaN where missing."""
+    confidence: np.ndarray
+    """(n, 25) 0 to 1; 0 where missing."""
+    swapped: np.ndarray
+    """bool (n,): left and right leg are exchanged."""
+
+
+def detect(
+    clean: np.ndarray,
+    *,
+    depth: np.ndarray,
+    leg_px: np.ndarray,
+    lost_share: float,
+    rng: np.random.Generator,
+) -> Detection:
+    """Detect keypoints in the true projection.
+
+    Parameters
+    ----------
+    clean : array of shape (n, 25, 2)
+        True projection, px.
+    depth : array of shape (n, 25)
+        Distance from the camera plane, m.
+    leg_px : array of shape (n,)
+        Leg length in the picture.
+    lost_share : float
+        Share of time in stretches where a leg is hardly seen.
+    rng : numpy.random.Generator
+        All randomness.
+
+    Returns
+    -------
+    Detection
+        Of the same length.
+    """
+    far = _farness(depth)
+    crossing = _crossing(clean, leg_px)
+    confidence = _confidence(far, crossing, rng=rng)
+    position = clean + _jitter(confidence, far, leg_px, rng=rng)
+    swapped = _swaps(crossing, rng=rng)
+    position = _exchanged(position, swapped)
+    confidence = _exchanged(confidence, swapped)
+    missing = _missing(confidence, far, lost_share, rng=rng)
+    missing |= ~((clean[..., 0] > 0) & (clean[..., 0] < WIDTH))
+    return Detection(
+        position=np.where(missing[..., None], np.nan, position),
+        confidence=np.where(missing, 0.0, confidence),
+        swapped=swapped,
+    )
+
+
+def _farness(depth: np.ndarray) -> np.ndarray:
+    """0 for the near side and the middle, 1 for the far side (n, 25)."""
+    hips = depth[:, [_RIGHT_LEG[0], _LEFT_LEG[0]]]
+    apart = (hips[:, 0] - hips[:, 1])[:, None] * _SIDE
+    return np.clip(apart / 0.1, 0, 1)
+
+
+def _crossing(clean: np.ndarray, leg_px: np.ndarray) -> np.ndarray:
+    """1 where the ankles lie over each other, 0 beyond 0.15 leg lengths (n,)."""
+    apart = np.abs(clean[:, _LEFT_LEG[2], 0] - clean[:, _RIGHT_LEG[2], 0])
+    return np.clip(1 - apart / (0.15 * leg_px), 0, 1)
+
+
+def _confidence(
+    far: np.ndarray, crossing: np.ndarray, *, rng: np.random.Generator
+) -> np.ndarray:
+    usual = np.array(
+        [
+            next((c for part, c in _CLEARNESS.items() if k.endswith(part)), 0.86)
+            for k in KEYPOINTS
+        ]
+    )
+    leg = np.isin(np.arange(len(KEYPOINTS)), np.r_[_LEFT_LEG, _RIGHT_LEG])
+    level = usual - 0.12 * far - 0.22 * far * leg * crossing[:, None]
+    level = level - 0.5 * far * _FACE
+    wobble = _slow_noise(far.shape, memory=0.8, rng=rng)
+    return np.clip(level + 0.06 * wobble, 0.02, 0.98)
+
+
+def _jitter(
+    confidence: np.ndarray,
+    far: np.ndarray,
+    leg_px: np.ndarray,
+    *,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Between 1 and 2 % of leg length near, half as much again far (n, 25, 2)."""
+    sd = rng.uniform(0.009, 0.015) * leg_px[:, None] * (1 + 0.5 * far)
+    sd = sd * (0.8 + 1.5 * np.clip(0.8 - confidence, 0, 1))
+    noise = _slow_noise((*confidence.shape, 2), memory=0.4, rng=rng)
+    return sd[..., None] * noise
+
+
+def _swaps(crossing: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+    """Frames in which the legs are exchanged, begun only where they cross."""
+    begin = rng.random(len(crossing)) < rng.uniform(0.005, 0.03) * (crossing > 0.3)
+    swapped = np.zeros(len(crossing), dtype=bool)
+    for frame in np.flatnonzero(begin):
+        swapped[frame : frame + rng.integers(1, 5)] = True
+    return swapped
+
+
+def _exchanged(values: np.ndarray, swapped: np.ndarray) -> np.ndarray:
+    exchanged = values.copy()
+    frames = np.flatnonzero(swapped)[:, None]
+    exchanged[frames, _LEFT_LEG] = values[frames, _RIGHT_LEG]
+    exchanged[frames, _RIGHT_LEG] = values[frames, _LEFT_LEG]
+    return exchanged
+
+
+def _missing(
+    confidence: np.ndarray,
+    far: np.ndarray,
+    lost_share: float,
+    *,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Single misses, the far face, stretches without a leg, frames without a child."""
+    n, v = confidence.shape
+    missing = rng.random((n, v)) < 0.15 * np.clip(0.65 - confidence, 0, 1)
+    missing |= _FACE & (far > 0.5) & (rng.random((n, v)) < 0.7)
+    for begin, stop in _stretches(n, share=lost_share, mean=70, rng=rng):
+        leg = (_LEFT_LEG, _RIGHT_LEG)[rng.integers(2)]
+        hidden = leg[rng.integers(1, 3) :]
+        missing[begin:stop, hidden] |= rng.random((stop - begin, len(hidden))) < 0.9
+    for begin, stop in _stretches(n, share=0.004, mean=4, rng=rng):
+        missing[begin:stop] = True
+    return missing
+
+
+def _stretches(
+    n: int, *, share: float, mean: float, rng: np.random.Generator
+) -> list[tuple[int, int]]:
+    starts = rng.integers(0, n, size=rng.poisson(share * n / mean))
+    lengths = np.maximum(rng.exponential(mean, size=len(starts)).astype(int), 1)
+    return [(int(a), int(min(a + b, n))) for a, b in zip(starts, lengths, strict=True)]
+
+
+def _slow_noise(
+    shape: tuple[int, ...], *, memory: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Unit-variance first-order autoregressive noise along the first axis."""
+    white = rng.standard_normal(shape)
+    white[1:] *= np.sqrt(1 - memory**2)
+    return lfilter([1.0], [1.0, -memory], white, axis=0)

@@ -1,0 +1,226 @@
+"""One simulated recording: a walk as a detector would report it, and the truth."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from cpexplore.simulate import body, chain
+from cpexplore.simulate.assumptions import PARAMETERS
+from cpexplore.simulate.camera import Camera, draw_camera, project
+from cpexplore.simulate.children import Child
+from cpexplore.simulate.detector import Detection, detect
+from cpexplore.simulate.gait import SIDES, Course, LegMotion, move_legs, plan_course
+from cpexplore.walks import make_walk
+
+SOURCE = "simulated (cpexplore)"
+"""What simulated walks give as their source."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Truth:
+    """What really happened in a simulated walk."""
+
+    child: Child
+    """Who walked."""
+    angles: xr.Dataset
+    """``(time, side)``: the angles of ``gait.joint_angles``, deg, without projection;
+    ``hip_flexion_deg`` is relative to the trunk, ``hip_pelvis_deg`` to the pelvis."""
+    events: pd.DataFrame
+    """``side, event, time_s, bout``: contacts and foot-offs within passes."""
+    points: xr.DataArray
+    """``(time, keypoint, axis)`` in the room, m: x right, y up, z away."""
+    clean: xr.DataArray
+    """``(time, keypoint, space)`` px, the true projection."""
+    contact: xr.DataArray
+    """bool ``(time, side)``: foot on the ground in a pass."""
+    swapped: xr.DataArray
+    """bool ``(time,)``: the detector exchanged the legs."""
+    bout: xr.DataArray
+    """int ``(time,)``: number of the pass, -1 in a turn."""
+    correction: xr.DataArray
+    """``(time, side, joint)`` deg: what closing the leg chain added to the curves."""
+    camera: Camera
+    """The view."""
+
+    @property
+    def parameters(self) -> pd.Series:
+        """Speed, cadence and stance of the passes, and stance knee extension."""
+        return _parameters(self)
+
+
+def simulate_walk(
+    child: Child, *, camera: Camera | None = None, carrier: str | None = None
+) -> tuple[xr.Dataset, Truth]:
+    """Simulate one recording of a child walking to and fro.
+
+    Parameters
+    ----------
+    child : Child
+        From :func:`draw_children` or :func:`td_children`.
+    camera : Camera, optional
+        The view; drawn when not given.
+    carrier : str, optional
+        Level whose posture trunk and arms show; the child's own when not given.
+
+    Returns
+    -------
+    tuple of xarray.Dataset and Truth
+        The raw walk (BODY_25, px, missing = NaN with confidence 0) and what really
+        happened. The same child gives the same bytes.
+    """
+    streams = [np.random.default_rng([child.seed, stage]) for stage in range(5)]
+    course = plan_course(child, rng=streams[0])
+    legs = move_legs(child, course, rng=streams[1])
+    posture = body.hold_body(
+        child, course, carrier=carrier or child.carrier, rng=streams[2]
+    )
+    every = round(1 / (child.fps * (course.time[1] - course.time[0])))
+    points = body.place_body(child, course, legs=legs, posture=posture)[::every]
+    camera = camera or draw_camera(streams[3])
+    clean = project(points, camera)
+    leg_px = camera.focal_px * child.leg_length_m / camera.distance_m
+    seen = detect(
+        clean,
+        depth=points[..., 2],
+        leg_px=np.full(len(clean), leg_px),
+        lost_share=_lost_share(child, rng=streams[4]),
+        rng=streams[4],
+    )
+    walk = make_walk(
+        seen.position,
+        seen.confidence,
+        fps=child.fps,
+        keypoint_set="body_25",
+        walk_id=child.walk_id,
+        patient_id=child.patient_id,
+        source=SOURCE,
+        simulated=True,
+    )
+    return walk, _truth(
+        child,
+        walk,
+        course=course,
+        legs=legs,
+        trunk=posture.trunk,
+        points=points,
+        clean=clean,
+        seen=seen,
+        camera=camera,
+        every=every,
+    )
+
+
+def _lost_share(child: Child, *, rng: np.random.Generator) -> float:
+    """Share of time in bad stretches, from the published keep-rate of clips."""
+    keep = PARAMETERS.keep_rate[child.carrier] if child.carrier else 0.9
+    return float((1 - keep) * rng.gamma(2.0, 0.5))
+
+
+def _truth(
+    child: Child,
+    walk: xr.Dataset,
+    *,
+    course: Course,
+    legs: LegMotion,
+    trunk: np.ndarray,
+    points: np.ndarray,
+    clean: np.ndarray,
+    seen: Detection,
+    camera: Camera,
+    every: int,
+) -> Truth:
+    time = {"time": walk["time"].values}
+    sided = time | {"side": list(SIDES)}
+    keypoint = walk["keypoint"].values
+    joint = ["hip", "knee", "ankle"]
+    return Truth(
+        child=child,
+        angles=_angles(legs, trunk, every=every, coords=sided),
+        events=_events(course),
+        points=xr.DataArray(
+            points,
+            time | {"keypoint": keypoint, "axis": ["x", "y", "z"]},
+            name="points",
+        ),
+        clean=xr.DataArray(
+            clean, time | {"keypoint": keypoint, "space": ["x", "y"]}, name="clean"
+        ),
+        contact=xr.DataArray(legs.contact[:, ::every].T, sided, name="contact"),
+        swapped=xr.DataArray(seen.swapped, time, name="swapped"),
+        bout=xr.DataArray(course.bout[::every], time, name="bout"),
+        correction=xr.DataArray(
+            np.degrees(legs.correction[..., ::every]).transpose(2, 0, 1),
+            sided | {"joint": joint},
+            name="correction",
+        ),
+        camera=camera,
+    )
+
+
+def _angles(
+    legs: LegMotion, trunk: np.ndarray, *, every: int, coords: dict
+) -> xr.Dataset:
+    segments = chain.inclinations(legs.joints, legs.pelvis)
+    named = {
+        "hip_flexion_deg": segments[:, 0] + trunk,
+        "hip_pelvis_deg": legs.joints[:, 0],
+        "knee_flexion_deg": legs.joints[:, 1],
+        "ankle_dorsiflexion_deg": legs.joints[:, 2],
+        "thigh_deg": segments[:, 0],
+        "shank_deg": segments[:, 1],
+        "foot_pitch_deg": segments[:, 2],
+    }
+    angles = {
+        name: (("time", "side"), np.degrees(value[:, ::every]).T)
+        for name, value in named.items()
+    }
+    angles["trunk_lean_deg"] = (("time",), np.degrees(trunk[::every]))
+    return xr.Dataset(angles, coords)
+
+
+def _events(course: Course) -> pd.DataFrame:
+    rows = []
+    for side, contacts, offs in zip(
+        SIDES, course.contacts, course.foot_offs, strict=True
+    ):
+        for event, times in (("initial_contact", contacts), ("foot_off", offs)):
+            inside = times[(times >= 0) & (times <= course.time[-1])]
+            at = np.round(inside / (course.time[1] - course.time[0])).astype(int)
+            bouts = course.bout[np.minimum(at, len(course.bout) - 1)]
+            rows += [
+                (side, event, when, bout)
+                for when, bout in zip(inside, bouts, strict=True)
+                if bout >= 0
+            ]
+    events = pd.DataFrame(rows, columns=["side", "event", "time_s", "bout"])
+    return events.sort_values("time_s", ignore_index=True)
+
+
+def _parameters(truth: Truth) -> pd.Series:
+    """Spatiotemporal parameters and minimum stance knee flexion of the passes."""
+    walking = truth.bout.values >= 0
+    hips = truth.points.sel(keypoint="mid_hip", axis=["x", "z"]).values
+    step = np.hypot(*np.diff(hips, axis=0).T)
+    same = walking[1:] & walking[:-1]
+    contacts = truth.events[truth.events["event"] == "initial_contact"]
+    strides = contacts.groupby(["side", "bout"])["time_s"].diff().dropna()
+    knee = truth.angles["knee_flexion_deg"].where(truth.contact)
+    return pd.Series(
+        {
+            "speed_mps": step[same].mean() * truth.child.fps,
+            "cadence_spm": 120 / strides.mean(),
+            "stance_pct": 100 * truth.contact.values[walking].mean(),
+            "knee_min_stance_left_deg": _stance_extreme(truth, knee, "left"),
+            "knee_min_stance_right_deg": _stance_extreme(truth, knee, "right"),
+        }
+    )
+
+
+def _stance_extreme(truth: Truth, knee: xr.DataArray, side: str) -> float:
+    """Median over strides of the least knee flexion in stance, deg."""
+    contacts = truth.events.query("side == @side and event == 'initial_contact'")
+    stride = np.searchsorted(contacts["time_s"], knee["time"].values, side="right")
+    values = pd.Series(knee.sel(side=side).values).groupby(stride).min()
+    return float(values.median())
