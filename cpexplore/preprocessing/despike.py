@@ -45,7 +45,9 @@ def despike(
     Notes
     -----
     Differs from Hampel's rule by the floor: a foot at rest has a deviation of nearly
-    zero, and without a floor its first and last moving frames would be spikes.
+    zero, and without a floor its first and last moving frames would be spikes. A point
+    is not judged where less than half of the window before or after it is known: the
+    median of one side of a movement is not where the point should be.
     """
     for name, value in (
         ("window_s", window_s),
@@ -73,8 +75,10 @@ def _hampel(series: np.ndarray, window: int, n_mad: float, floor: float) -> np.n
     half = window // 2
     padded = np.pad(series, ((half, half), (0, 0)), constant_values=np.nan)
     view = np.lib.stride_tricks.sliding_window_view(padded, window, axis=0)
+    known = np.isfinite(view)
+    sides = np.minimum(known[..., :half].sum(-1), known[..., half + 1 :].sum(-1))
     apart = np.abs(series - _median(view))
-    far = np.flatnonzero(apart > floor)
+    far = np.flatnonzero((apart > floor) & (sides >= max(half // 2, 2)))
     near = view[np.unravel_index(far, series.shape)]
     centre = _median(near)
     spread = _median(np.abs(near - centre[:, None]))

@@ -53,10 +53,12 @@ def unswap_legs(
     check_range("penalty", penalty, low=0)
     check_range("max_gap_s", max_gap_s, low=0)
     legs, confidence = _legs(walk)
-    known = np.isfinite(legs).all(axis=(1, 3)) & (confidence > 0).all(axis=1)
-    frames = np.flatnonzero(known.sum(axis=1) >= _FEWEST_JOINTS)
-    longest = frames_of(max_gap_s, walk.attrs["fps"], least=0) + 1
     scale = leg_length_px(walk)
+    legs[_collapsed(legs)[:, None].repeat(2, axis=1)] = np.nan
+    frames = np.flatnonzero(
+        np.isfinite(legs).all(axis=(1, 3)).sum(axis=1) >= _FEWEST_JOINTS
+    )
+    longest = frames_of(max_gap_s, walk.attrs["fps"], least=0) + 1
     swapped = np.zeros(walk.sizes["time"], bool)
     unsure = 0
     for stretch in np.split(frames, np.flatnonzero(np.diff(frames) > longest) + 1):
@@ -85,6 +87,19 @@ def _legs(walk: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     index = [[names.index(f"{s}_{j}") for j in joints] for s in ("left", "right")]
     position = walk["position"].values.astype(float)
     return position[:, index], walk["confidence"].values[:, index].astype(float)
+
+
+def _collapsed(legs: np.ndarray) -> np.ndarray:
+    """Joints (time, joint) that meet although they are apart just before and after.
+
+    They meet where legs cross, and where the detector puts both labels on one leg;
+    neither says which leg is which.
+    """
+    gap = legs[:, 0] - legs[:, 1]
+    apart = np.hypot(gap[..., 0], gap[..., 1])
+    collapsed = np.zeros(apart.shape, bool)
+    collapsed[1:-1] = apart[1:-1] < np.minimum(apart[:-2], apart[2:]) / 2
+    return collapsed
 
 
 def _changes(
