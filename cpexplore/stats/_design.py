@@ -107,8 +107,8 @@ def make_design(
     )
 
 
-def what_is_wrong(design: Design) -> str:
-    """Say why the model cannot be fitted; nothing if it can."""
+def fault(design: Design) -> str:
+    """Say why no model can be fitted; nothing if one can."""
     n_rows, n_terms = design.x.shape
     n_patients = len(np.unique(design.patients))
     n_parameters = n_terms + len(design.levels) - 1
@@ -122,25 +122,23 @@ def what_is_wrong(design: Design) -> str:
         return f"{n_patients} patients for {n_parameters} parameters"
     if np.linalg.matrix_rank(design.x) < n_terms:
         return "the feature and the covariates are linearly dependent"
-    separating = separating_terms(design)
-    if separating:
-        return f"{quoted(separating)} separates the levels perfectly"
     return ""
 
 
-def separating_terms(design: Design) -> tuple[str, ...]:
+def separation(design: Design) -> str:
     """Name the terms along which the likelihood of the ordinal model has no maximum.
 
     If some terms separate the levels by themselves only these are named.
     """
-    if not _separates(design.x, design.y).any():
-        return ()
-    alone = [_separates(column[:, None], design.y).any() for column in design.x.T]
-    guilty = alone if any(alone) else _separates(design.x, design.y)
-    return tuple(itertools.compress(design.terms, guilty))
+    together = separates(design.x, design.y)
+    if not together.any():
+        return ""
+    alone = [separates(column[:, None], design.y).any() for column in design.x.T]
+    guilty = itertools.compress(design.terms, alone if any(alone) else together)
+    return f"{quoted(guilty)} separates the levels perfectly"
 
 
-def _separates(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def separates(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Which terms take part in a separation of the levels; bool of shape (term,).
 
     Notes

@@ -18,8 +18,9 @@ from cpexplore._validation import check_range
 from cpexplore.stats._design import (
     Design,
     covariate_columns,
+    fault,
     make_design,
-    what_is_wrong,
+    separation,
 )
 from cpexplore.stats._sample import check_families, make_sample, result_table
 
@@ -163,7 +164,7 @@ def _effect_table(
         row = {"feature": feature, "method": method, "ci_level": ci_level}
         row |= sample.counts(design.rows)
         row["adjusted_for"] = " + ".join(design.adjusted_for)
-        row["note"] = what_is_wrong(design)
+        row["note"] = fault(design) or separation(design)
         if not row["note"]:
             row |= odds_ratio(*_FITS[method](design), ci_level=ci_level)
         rows.append(row)

@@ -1,0 +1,276 @@
+"""Do the levels differ? Classical tests on one row per child.
+
+Each child is averaged over its walks at the level it has most often, so that rows are
+independent as the tests require.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import scikit_posthocs as posthocs
+from scipy import stats
+
+from cpexplore._validation import check_range
+from cpexplore.stats._sample import (
+    Sample,
+    check_families,
+    make_sample,
+    one_row_per_patient,
+    result_table,
+)
+from cpexplore.stats.resampling import patient_counts, percentile_interval
+
+
+def trend(
+    features: pd.DataFrame,
+    index: pd.DataFrame,
+    *,
+    outcome: str = "gmfcs",
+    groups: str = "patient_id",
+    families: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """Test for an ordered trend over the levels by Jonckheere and Terpstra.
+
+    Parameters
+    ----------
+    features : pandas.DataFrame of shape (walk, feature)
+        Index ``walk_id``; NaN where not computable.
+    index : pandas.DataFrame
+        Index ``walk_id`` with the columns ``outcome`` and ``groups``.
+    outcome : str
+        An ordered categorical column of any names, or a numeric one.
+    groups : str
+        The column that names the patient.
+    families : mapping of str to str, optional
+        Family by feature for the q-values.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per feature; ``estimate`` is z, corrected for ties and positive if the
+        feature rises with the level. ``n_rows`` counts children.
+
+    Raises
+    ------
+    TypeError
+        If a feature is not numeric or the outcome has no order.
+    ValueError
+        If tables do not match or the outcome has fewer than two levels.
+
+    References
+    ----------
+    Jonckheere A. R. (1954). A distribution-free k-sample test against ordered
+    alternatives. Biometrika 41, 133-145.
+    """
+    sample = _children(features, index, outcome=outcome, groups=groups)
+    return _test_table(sample, _jonckheere, families, method="jonckheere_terpstra")
+
+
+def kruskal(
+    features: pd.DataFrame,
+    index: pd.DataFrame,
+    *,
+    outcome: str = "gmfcs",
+    groups: str = "patient_id",
+    families: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """Test for any difference between the levels by Kruskal and Wallis.
+
+    Parameters
+    ----------
+    features, index : pandas.DataFrame
+        As in :func:`trend`.
+    outcome, groups : str
+        As in :func:`trend`.
+    families : mapping of str to str, optional
+        As in :func:`trend`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per feature; ``estimate`` is epsilon squared = H / (n - 1), the share
+        of the variance of ranks between levels; ``statistic`` is H.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`trend`.
+
+    References
+    ----------
+    Tomczak M., Tomczak E. (2014). The need to report effect size estimates revisited.
+    Trends in Sport Sciences 21, 19-25.
+    """
+    sample = _children(features, index, outcome=outcome, groups=groups)
+    return _test_table(
+        sample, _kruskal, families, method="kruskal_epsilon2", keys=("statistic",)
+    )
+
+
+def pairwise(
+    features: pd.DataFrame,
+    index: pd.DataFrame,
+    *,
+    outcome: str = "gmfcs",
+    groups: str = "patient_id",
+    families: Mapping[str, str] | None = None,
+    n_resamples: int = 2000,
+    ci_level: float = 0.95,
+    rng: np.random.Generator | int | None = None,
+) -> pd.DataFrame:
+    """Compare each two levels: Cliff's delta with Dunn's test.
+
+    Parameters
+    ----------
+    features, index : pandas.DataFrame
+        As in :func:`trend`.
+    outcome, groups : str
+        As in :func:`trend`.
+    families : mapping of str to str, optional
+        As in :func:`trend`; all pairs of a feature are in its family.
+    n_resamples : int
+        Of the bootstrap of children within each level.
+    ci_level : float
+        Nominal coverage of the percentile interval.
+    rng : numpy.random.Generator, int or None
+        Source of randomness.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per feature and pair, with the further columns ``level`` and
+        ``other``. ``estimate`` is Cliff's delta, P(other > level) - P(other < level):
+        positive if the feature is larger at the higher level. ``p_value`` is Dunn's,
+        not adjusted; ``q_value`` is adjusted over all rows of the family.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`trend`.
+
+    References
+    ----------
+    Cliff N. (1993). Dominance statistics. Psychological Bulletin 114, 494-509.
+    Dunn O. J. (1964). Multiple comparisons using rank sums. Technometrics 6, 241-252.
+    """
+    check_range("ci_level", ci_level, low=0, high=1, inclusive=False)
+    sample = _children(features, index, outcome=outcome, groups=groups)
+    check_families(families, features)
+    drawn = patient_counts(sample.n_patients, n_resamples, rng).astype(float)
+    rows = []
+    for feature in sample.features:
+        known = sample.known(feature)
+        shared = {"feature": feature, "method": "cliffs_delta", "ci_level": ci_level}
+        shared |= sample.counts(known)
+        values = sample.features[feature].to_numpy()
+        p_values = _dunn(values[known], sample.y[known])
+        for low, high in combinations(range(len(sample.levels)), 2):
+            row = shared | {"level": sample.levels[low], "other": sample.levels[high]}
+            lower, higher = (known & (sample.y == level) for level in (low, high))
+            if lower.any() and higher.any():
+                row["p_value"] = p_values.get((low, high), np.nan)
+                row["estimate"] = cliffs_delta(values[lower], values[higher])
+                dominance = _dominance(values[lower], values[higher])
+                deltas = _weighted_mean(dominance, drawn[:, higher], drawn[:, lower])
+                interval = percentile_interval(deltas, ci_level=ci_level)
+                row["ci_low"], row["ci_high"] = map(float, interval)
+            else:
+                row["note"] = "a level has no child with the feature"
+            rows.append(row)
+    return result_table(rows, families=families, keys=["level", "other"])
+
+
+def cliffs_delta(lower: np.ndarray, higher: np.ndarray) -> float:
+    """Probability that ``higher`` exceeds ``lower`` minus that it falls below.
+
+    Parameters
+    ----------
+    lower, higher : arrays of shape (child,)
+        Finite values of two independent groups.
+
+    Examples
+    --------
+    >>> cliffs_delta(np.array([1, 2]), np.array([2, 3]))
+    0.75
+    """
+    return float(_dominance(lower, higher).mean())
+
+
+def _children(
+    features: pd.DataFrame, index: pd.DataFrame, *, outcome: str, groups: str
+) -> Sample:
+    sample = make_sample(features, index, outcome=outcome, groups=groups)
+    return one_row_per_patient(sample)
+
+
+def _test_table(
+    sample: Sample,
+    test: Callable[[np.ndarray, np.ndarray], dict[str, object]],
+    families: Mapping[str, str] | None,
+    *,
+    method: str,
+    keys: tuple[str, ...] = (),
+) -> pd.DataFrame:
+    check_families(families, sample.features)
+    rows = []
+    for feature in sample.features:
+        known = sample.known(feature)
+        row = {"feature": feature, "method": method} | sample.counts(known)
+        values, levels = sample.features[feature].to_numpy()[known], sample.y[known]
+        if len(np.unique(values)) < 2:
+            row["note"] = (
+                "the feature is constant" if known.any() else "no child has it"
+            )
+        elif len(np.unique(levels)) < 2:
+            row["note"] = f"only level {sample.levels[levels[0]]} has the feature"
+        else:
+            row |= test(values, levels)
+        rows.append(row)
+    return result_table(rows, families=families, keys=keys)
+
+
+def _jonckheere(values: np.ndarray, levels: np.ndarray) -> dict[str, object]:
+    table = pd.DataFrame({"value": values, "level": levels})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Ties are present")
+        p_value, z = posthocs.test_jonckheere(
+            table, val_col="value", group_col="level", sort=True
+        )
+    return {"estimate": float(z), "p_value": float(p_value)}
+
+
+def _kruskal(values: np.ndarray, levels: np.ndarray) -> dict[str, object]:
+    h, p_value = stats.kruskal(*(values[levels == k] for k in np.unique(levels)))
+    return {"estimate": h / (len(values) - 1), "statistic": h, "p_value": p_value}
+
+
+def _dunn(values: np.ndarray, levels: np.ndarray) -> dict[tuple[int, int], float]:
+    """P-values of all pairs of levels; none if there is nothing to compare."""
+    if len(np.unique(values)) < 2 or len(np.unique(levels)) < 2:
+        return {}
+    table = posthocs.posthoc_dunn(
+        pd.DataFrame({"value": values, "level": levels}),
+        val_col="value",
+        group_col="level",
+    )
+    return {
+        (low, high): float(table.loc[low, high])
+        for low, high in combinations(table.columns, 2)
+    }
+
+
+def _dominance(lower: np.ndarray, higher: np.ndarray) -> np.ndarray:
+    return np.sign(np.subtract.outer(higher, lower))
+
+
+def _weighted_mean(
+    matrix: np.ndarray, of_rows: np.ndarray, of_columns: np.ndarray
+) -> np.ndarray:
+    """Mean of a matrix under each pair of weightings; NaN where a sum is 0."""
+    total = np.einsum("br,br->b", of_columns @ matrix.T, of_rows)
+    weight = of_rows.sum(axis=1) * of_columns.sum(axis=1)
+    missing = np.full_like(total, np.nan)
+    return np.divide(total, weight, out=missing, where=weight > 0)
