@@ -1,0 +1,67 @@
+"""Files and folders that are either complete or absent."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+
+def write_atomic(path: Path, write: Callable[[Path], object]) -> Path:
+    """Write a file so that it is either complete or absent.
+
+    Parameters
+    ----------
+    path : path
+        Where the file shall be; its folder is made.
+    write : callable
+        Called with a temporary path in the same folder; must write the file there.
+
+    Returns
+    -------
+    path
+        The same ``path``, for chaining.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def write_folder_atomic(path: Path, write: Callable[[Path], object]) -> Path:
+    """Write a folder so that it is either complete or absent.
+
+    Parameters
+    ----------
+    path : path
+        Where the folder shall be. A folder of that name is replaced once the new one
+        is complete; the caller decides whether that may happen.
+    write : callable
+        Called with a temporary folder beside ``path``; must fill it.
+
+    Returns
+    -------
+    path
+        The same ``path``, for chaining.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    workshop = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    made, old = workshop / "new", workshop / "old"
+    made.mkdir()
+    try:
+        write(made)
+        if path.exists():
+            path.replace(old)
+        made.replace(path)
+    finally:
+        if old.exists() and not path.exists():
+            old.replace(path)
+        shutil.rmtree(workshop)
+    return path
