@@ -6,16 +6,21 @@ end forward; foot pitch is 0 when flat and positive with the toe up. Arrays of j
 have the shape (2, 3, n): left and right; hip, knee and ankle; instants.
 """
 
+from dataclasses import dataclass, fields
+
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 THIGH, SHANK = 0.5, 0.5
 HEEL_BACK, TOE_AHEAD, ANKLE_HEIGHT = 0.055, 0.195, 0.07
 FOOT = HEEL_BACK + TOE_AHEAD
 """Distance from heel to big toe."""
 
-_COST_SD = np.array([1.0, 1.0, 1.5])[:, None]
-_FREE_STEP = 30.0
-_ITERATIONS = 5
+_COST_SD = np.array([1.0, 1.0, 1.5])
+_FREE_PLACE = 100.0
+_PATH_EVERY = 3
+_PATH_SLACK = 0.05
+_ITERATIONS = 4
 
 
 def inclinations(joints: np.ndarray, pelvis: np.ndarray) -> np.ndarray:
@@ -91,13 +96,15 @@ def close_chain(
     time: np.ndarray,
     contact: np.ndarray,
     clearance: np.ndarray,
+    path: np.ndarray,
     smoothness_s: float,
 ) -> np.ndarray:
-    """Correct joint angles so that feet neither slip nor sink.
+    """Correct joint angles so that feet neither slip nor sink and hips do not jerk.
 
     With both feet on the ground prescribed angles are over-determined. This finds the
     smallest smooth correction for which the footprints keep their distance and height
-    during double support and the swinging foot stays above the ground.
+    during double support, the swinging foot stays above the ground, and the hips
+    travel over the footprints nearly as wanted, as their momentum asks for.
 
     Parameters
     ----------
@@ -111,6 +118,8 @@ def close_chain(
         Which foot is on the ground.
     clearance : array of shape (2, n)
         Least height of the swinging foot.
+    path : array of shape (n,)
+        Wanted distance walked by the hips.
     smoothness_s : float
         Length scale of the correction, s.
 
@@ -122,54 +131,118 @@ def close_chain(
     Notes
     -----
     The correction is the mean of a Gaussian process (Matern 5/2) conditioned on the
-    linearised constraints, iterated. The length of each step has a flat prior: it is
+    linearised demands, iterated. Where each foot is put has a flat prior: it is
     whatever costs the legs least.
     """
-    both = contact.all(axis=0)
-    step = np.cumsum(np.diff(both, prepend=False) & both)
+    kernel = _matern(time[:, None] - time, smoothness_s)
     lifted = _lift_sign(contact)
     floor = np.where(lifted > 0, clearance[1], clearance[0])
-    low = np.zeros_like(both)
+    low = np.zeros(len(time), dtype=bool)
     correction = np.zeros_like(joints)
     for _ in range(_ITERATIONS):
         segments = inclinations(joints + correction, pelvis)
-        left, right = ground_vector(segments).swapaxes(0, 1)
-        gap, jacobian = right - left, ground_jacobian(segments)
-        jacobian = np.stack([-jacobian[:, 0], jacobian[:, 1]], axis=1)
-        low |= (lifted != 0) & (lifted * gap[1] < floor)
-        along, upright = np.flatnonzero(both), np.flatnonzero(both | low)
-        rows = np.concatenate([along, upright])
-        if not len(rows):
-            break
-        slopes = np.concatenate([jacobian[0][..., along], jacobian[1][..., upright]], 2)
-        target = np.concatenate([0 * along, (lifted * floor)[upright]])
-        misfit = target - np.concatenate([gap[0, along], gap[1, upright]])
-        misfit += np.einsum("sjm,sjm->m", slopes, correction[..., rows])
-        same_step = np.zeros((len(rows), len(rows)))
-        same_step[: len(along), : len(along)] = step[along, None] == step[along]
-        correction = _smallest(
-            slopes, misfit, at=rows, time=time, scale=smoothness_s, free=same_step
+        feet = ground_vector(segments)
+        low |= (lifted != 0) & (lifted * (feet[1, 1] - feet[1, 0]) < floor)
+        demands = _Demands.joined(
+            _double_support(contact),
+            _clear_swing(low, lifted * floor),
+            _steady_hips(contact, path),
         )
+        slopes, misfit = demands.linearised(feet, ground_jacobian(segments))
+        misfit = misfit + np.einsum("msj,sjm->m", slopes, correction[..., demands.rows])
+        correction = _smallest(demands, slopes, misfit, kernel=kernel)
     return correction
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Demands:
+    """What is asked of the feet: ``sign . feet[axis]`` = target + shift of place."""
+
+    rows: np.ndarray
+    """int (m,) instants."""
+    axis: np.ndarray
+    """int (m,) 0 = along, 1 = upright."""
+    sign: np.ndarray
+    """(m, 2) share of the left and the right foot."""
+    target: np.ndarray
+    """(m,) leg lengths."""
+    place: np.ndarray
+    """int (m,): demands of one place share an unknown shift; -1 = no shift."""
+    slack: np.ndarray
+    """(m,) tolerated variance, relative to that of the correction."""
+
+    @classmethod
+    def joined(cls, *parts: "_Demands") -> "_Demands":
+        names = [field.name for field in fields(cls)]
+        return cls(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
+
+    def linearised(
+        self, feet: np.ndarray, jacobian: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Slopes (m, 2, 3) by joint angle and misfit (m,)."""
+        slopes = self.sign[..., None] * jacobian[self.axis, :, :, self.rows]
+        values = (self.sign * feet[self.axis, :, self.rows]).sum(axis=1)
+        return slopes, self.target - values
+
+
+def _double_support(contact: np.ndarray) -> _Demands:
+    """Both feet down: their distance is fixed for the step, their height equal."""
+    both = contact.all(axis=0)
+    rows = np.flatnonzero(both)
+    step = np.cumsum(np.diff(both, prepend=False) & both)[rows]
+    m = len(rows)
+    return _Demands(
+        rows=np.tile(rows, 2),
+        axis=np.repeat([0, 1], m),
+        sign=np.tile([-1.0, 1.0], (2 * m, 1)),
+        target=np.zeros(2 * m),
+        place=np.concatenate([3 * step, np.full(m, -1)]),
+        slack=np.full(2 * m, 1e-7),
+    )
+
+
+def _clear_swing(low: np.ndarray, height: np.ndarray) -> _Demands:
+    """The swinging foot, where it was too low, is at its least height."""
+    rows = np.flatnonzero(low)
+    return _Demands(
+        rows=rows,
+        axis=np.ones_like(rows),
+        sign=np.tile([-1.0, 1.0], (len(rows), 1)),
+        target=height[rows],
+        place=np.full(len(rows), -1),
+        slack=np.full(len(rows), 1e-7),
+    )
+
+
+def _steady_hips(contact: np.ndarray, path: np.ndarray) -> _Demands:
+    """Each footprint stays where it is while the hips travel their path above it."""
+    side, rows = np.nonzero(contact[:, ::_PATH_EVERY])
+    rows = rows * _PATH_EVERY
+    begins = np.diff(contact, axis=1, prepend=False) & contact
+    footprint = np.cumsum(begins, axis=1)[side, rows]
+    return _Demands(
+        rows=rows,
+        axis=np.zeros_like(rows),
+        sign=np.eye(2)[side],
+        target=-path[rows],
+        place=3 * footprint + 1 + side,
+        slack=np.full(len(rows), _PATH_SLACK),
+    )
+
+
 def _smallest(
-    slopes: np.ndarray,
-    misfit: np.ndarray,
-    *,
-    at: np.ndarray,
-    time: np.ndarray,
-    scale: float,
-    free: np.ndarray,
+    demands: _Demands, slopes: np.ndarray, misfit: np.ndarray, *, kernel: np.ndarray
 ) -> np.ndarray:
-    """Smallest smooth curves whose slopes at some instants explain the misfit."""
-    weighted = (slopes * _COST_SD).reshape(6, -1)
-    kernel = _matern(time[:, None] - time[at], scale)
-    gram = (weighted.T @ weighted) * kernel[at] + _FREE_STEP * free
-    gram[np.diag_indices_from(gram)] += 1e-7
-    force = np.linalg.solve(gram, misfit)
-    curves = (weighted * force) @ kernel.T
-    return curves.reshape(2, 3, -1) * _COST_SD
+    """Smallest smooth curves (2, 3, n) that meet the demands."""
+    weighted = (slopes * _COST_SD).reshape(-1, 6)
+    at = kernel[:, demands.rows]
+    gram = (weighted @ weighted.T) * at[demands.rows]
+    place = demands.place
+    gram += _FREE_PLACE * ((place[:, None] == place) & (place >= 0))
+    gram[np.diag_indices_from(gram)] += demands.slack
+    force = cho_solve(cho_factor(gram, check_finite=False), misfit, check_finite=False)
+    curves = at @ (weighted * force[:, None])
+    return curves.T.reshape(2, 3, -1) * _COST_SD[:, None]
 
 
 def _matern(lag: np.ndarray, scale: float) -> np.ndarray:

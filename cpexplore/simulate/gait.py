@@ -19,6 +19,7 @@ SIDES = ("left", "right")
 
 _LEAST_RATE = 50.0
 _TURN_PACE = 0.4
+_PACE_CV = 0.04
 _CLEARANCE = 0.015
 
 
@@ -155,12 +156,16 @@ def move_legs(child: Child, course: Course, *, rng: np.random.Generator) -> LegM
     nominal = np.stack(
         [_nominal_phase(p, s) for p, s in zip(phase, course.stance, strict=True)]
     )
-    joints, pelvis = _evaluate(limb_cycles(child), nominal)
+    cycles = limb_cycles(child)
+    joints, pelvis = _evaluate(cycles, nominal)
     joints = joints + _stride_noise(child, course.time, rng=rng)
     mean_hip = joints[:, 0].mean(axis=1, keepdims=True)
     joints[:, 0] -= 0.5 * course.turning * (joints[:, 0] - mean_hip)
     contact = course.on_ground & (course.bout >= 0)
-    correction = _closed(child, course, joints=joints, pelvis=pelvis, contact=contact)
+    path = _wanted_path(child, course, cycles=cycles, rng=rng)
+    correction = _closed(
+        child, course, joints=joints, pelvis=pelvis, contact=contact, path=path
+    )
     joints = joints + correction
     reach = chain.ground_vector(chain.inclinations(joints, pelvis))
     return LegMotion(
@@ -168,7 +173,7 @@ def move_legs(child: Child, course: Course, *, rng: np.random.Generator) -> LegM
         pelvis=pelvis,
         correction=correction,
         contact=contact,
-        advance=_advance(child, course, reach=reach[0], contact=contact),
+        advance=_advance(path, reach=reach[0], contact=contact),
         height=-reach[1].min(axis=0),
     )
 
@@ -270,6 +275,7 @@ def _closed(
     joints: np.ndarray,
     pelvis: np.ndarray,
     contact: np.ndarray,
+    path: np.ndarray,
 ) -> np.ndarray:
     """Correction of every pass, fading out in the turns."""
     swing = (course.count % 1 - course.stance[:, None]) / (1 - course.stance[:, None])
@@ -286,18 +292,31 @@ def _closed(
             time=course.time[piece],
             contact=contact[:, piece] & (course.bout[piece] == number),
             clearance=clearance[:, piece],
+            path=path[piece],
             smoothness_s=0.1 * stride,
         )
     return correction
 
 
-def _advance(
-    child: Child, course: Course, *, reach: np.ndarray, contact: np.ndarray
+def _wanted_path(
+    child: Child, course: Course, *, cycles: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Distance walked: in a pass the pinned foot decides, in a turn a slower pace."""
+    """Distance the hips should walk (n,), steps times cadence, slower in turns."""
+    step = course.time[1] - course.time[0]
+    pace = step_length(cycles, float(course.stance[0])) * child.cadence_spm / 60
+    white = rng.standard_normal(len(course.time))
+    width = (120 / child.cadence_spm) / step
+    slow = gaussian_filter1d(white, width, mode="wrap") * np.sqrt(
+        2 * np.sqrt(np.pi) * width
+    )
+    turning = 1 - (1 - _TURN_PACE) * course.turning
+    return np.cumsum(pace * (1 + _PACE_CV * slow) * turning) * step
+
+
+def _advance(path: np.ndarray, *, reach: np.ndarray, contact: np.ndarray) -> np.ndarray:
+    """Distance walked: in a pass the pinned foot decides, in a turn the wanted path."""
     pinned = contact[:, 1:] & contact[:, :-1]
     held = pinned.sum(axis=0)
     by_foot = -(np.diff(reach, axis=1) * pinned).sum(axis=0) / np.maximum(held, 1)
-    pace = child.speed_mps / child.leg_length_m
-    free = pace * (1 - (1 - _TURN_PACE) * course.turning[1:]) * np.diff(course.time)
-    return np.concatenate([[0.0], np.cumsum(np.where(held > 0, by_foot, free))])
+    steps = np.where(held > 0, by_foot, np.diff(path))
+    return np.concatenate([[0.0], np.cumsum(steps)])
