@@ -1,1 +1,20 @@
-"""To be filled."""
+"""Training, cross-validation, metrics and calibration."""
+
+from cpexplore.learning.crossval import cross_validate
+from cpexplore.learning.fold_models import FoldModels, load_fold_models
+from cpexplore.learning.metrics import compare, score
+from cpexplore.learning.training import FitConfig, FitResult, fit, predict
+from cpexplore.learning.variants import CrossvalSpec
+
+__all__ = [
+    "CrossvalSpec",
+    "FitConfig",
+    "FitResult",
+    "FoldModels",
+    "compare",
+    "cross_validate",
+    "fit",
+    "load_fold_models",
+    "predict",
+    "score",
+]

@@ -52,8 +52,8 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise FileNotFoundError(f"There is no checkpoint {str(path)!r}.")
     try:
         with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-            return tensors, file.metadata() or {}
+            names = file.keys()
+            return {k: file.get_tensor(k) for k in names}, file.metadata() or {}
     except safetensors.SafetensorError as error:
         raise ValueError(
             f"The checkpoint {str(path)!r} is damaged ({error}). Delete it and start "

@@ -159,6 +159,5 @@ def mirror_features(columns: list[str]) -> np.ndarray:
         return "_".join(mirror_name(f"{word}_")[:-1] for word in name.split("_"))
 
     position = {name: number for number, name in enumerate(columns)}
-    return np.array(
-        [position.get(other_side(name), position[name]) for name in columns]
-    )
+    swapped = [position.get(other_side(name), position[name]) for name in columns]
+    return np.array(swapped, dtype=np.int64)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from cpexplore._validation import check_range
-from cpexplore.learning.augment import AugmentConfig, Augmentation
+from cpexplore.learning.augment import Augmentation, AugmentConfig
 from cpexplore.learning.checkpoints import flatten, load_tensors, save_tensors, take
 from cpexplore.learning.data import WalkSet
 from cpexplore.models.fusion import FusionClassifier

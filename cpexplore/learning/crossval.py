@@ -1,0 +1,214 @@
+"""Patient-grouped cross-validation of all models under one protocol."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm.auto import tqdm
+
+from cpexplore._validation import check_range
+from cpexplore.cohort import Cohort, make_folds
+from cpexplore.learning.folds import FoldTask, Selector, run_fold
+from cpexplore.learning.metrics import compare, score
+from cpexplore.learning.tables import metadata_table, missingness_table, speed_table
+from cpexplore.learning.variants import CrossvalSpec
+from cpexplore.runs import FILES, Run, write_json, write_table
+from cpexplore.skeleton import KEYPOINT_SETS
+from cpexplore.windows import Windows
+
+
+def cross_validate(
+    cohort: Cohort,
+    spec: CrossvalSpec | None = None,
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    repeats: int = 1,
+    features: pd.DataFrame | None = None,
+    windows: Windows | None = None,
+    select: Selector | None = None,
+    out: str | Path = "runs/crossval",
+    n_jobs: int = 1,
+    progress: bool = False,
+) -> Run:
+    """Train all models in every fold; each walk is judged by those without its child.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Walks without a level are left out.
+    spec : CrossvalSpec, optional
+        Which models, and how they are trained.
+    folds : int
+        Number of patient-grouped, level-stratified folds.
+    seed : int
+        Seed of the split and of everything trained.
+    repeats : int
+        How many splits, with the seeds ``seed``, ``seed + 1``, ...
+    features : pandas.DataFrame, optional
+        The gait features that models may use, index ``walk_id``; by default the core
+        features of the catalogue, extracted here.
+    windows : Windows, optional
+        Of the cohort; cut here by default.
+    select : callable, optional
+        ``select(skeleton model, inner windows, inner index)`` returns a table with
+        ``feature``, ``kept`` and ``score``: what the fusions of a fold may use. All
+        features by default.
+    out : path
+        Run directory. Finished folds in it are kept, an unfinished one is resumed.
+    n_jobs : int
+        Folds at a time, see :class:`joblib.Parallel`; the result does not depend on it.
+    progress : bool
+        Whether to show bars.
+
+    Returns
+    -------
+    Run
+        With ``index``, ``folds``, ``oof``, ``selection``, ``metrics`` and
+        ``comparisons``; trained models in ``checkpoints``.
+
+    Raises
+    ------
+    ValueError
+        If ``out`` holds another study, or the cohort is too small for the folds.
+    """
+    spec, out = spec or CrossvalSpec(), Path(out)
+    check_range("repeats", repeats, low=1)
+    cohort = cohort.labelled()
+    if windows is None:
+        windows = cohort.windows(n_jobs=n_jobs)
+    if features is None:
+        features = _core_features(cohort, n_jobs=n_jobs)
+    features = features.reindex(cohort.index.index)
+    splits = [
+        make_folds(cohort.index, folds=folds, seed=number)
+        for number in range(seed, seed + repeats)
+    ]
+    table = pd.concat(splits, ignore_index=True)
+    _claim(out, _fingerprint(spec, table, features, windows))
+    tables = _tables(cohort, features, spec)
+    tasks = [
+        FoldTask(
+            seed=int(of_seed),
+            fold=int(fold),
+            index=cohort.index,
+            held_out=tuple(rows["walk_id"]),
+            windows=windows,
+            features=features,
+            tables=tables,
+            spec=spec,
+            keypoint_set=_keypoint_set(windows),
+            select=select,
+            out=out,
+            progress=progress and n_jobs == 1,
+        )
+        for (of_seed, fold), rows in table.groupby(["seed", "fold"])
+    ]
+    _run_folds(tasks, n_jobs=n_jobs, progress=progress)
+    return _collect(out, tasks, index=cohort.index, folds=table)
+
+
+def pairs(models: list[str]) -> list[tuple[str, str]]:
+    """Which models are compared: everything with the skeleton, fusions with each other.
+
+    Examples
+    --------
+    >>> pairs(["majority", "skeleton", "fusion_cross_attention"])
+    [('fusion_cross_attention', 'skeleton'), ('skeleton', 'majority')]
+    """
+    main = "fusion_cross_attention"
+    others = [name for name in models if name not in (main, "skeleton")]
+    wanted = [(main, "skeleton"), *((main, name) for name in others)]
+    wanted += [("skeleton", name) for name in others]
+    known = [(a, b) for a, b in wanted if a in models and b in models]
+    return [(a, b) for a, b in known if a == "skeleton" or b != "majority"]
+
+
+def _core_features(cohort: Cohort, *, n_jobs: int) -> pd.DataFrame:
+    from cpexplore.gait import extract_features, feature_columns
+
+    features = extract_features(cohort, n_jobs=n_jobs)
+    return features[list(feature_columns(core=True).index)]
+
+
+def _tables(
+    cohort: Cohort, features: pd.DataFrame, spec: CrossvalSpec
+) -> Mapping[str, pd.DataFrame]:
+    """Tables of the tabular models that are asked for."""
+    make = {
+        "missingness_only": lambda: missingness_table(cohort),
+        "speed_only": lambda: speed_table(features),
+        "metadata_only": lambda: metadata_table(cohort.index),
+        "features_logit": lambda: features,
+        "features_boosting": lambda: features,
+    }
+    return {name: make[name]() for name in spec.models if name in make}
+
+
+def _keypoint_set(windows: Windows) -> str:
+    for name, known in KEYPOINT_SETS.items():
+        if known.keypoints == tuple(windows.keypoint):
+            return name
+    raise ValueError(
+        "`windows` must have the keypoints of one of "
+        f"{', '.join(map(repr, KEYPOINT_SETS))}, in order; got "
+        f"{len(windows.keypoint)} others."
+    )
+
+
+def _fingerprint(
+    spec: CrossvalSpec, folds: pd.DataFrame, features: pd.DataFrame, windows: Windows
+) -> str:
+    """What a run directory must have been started with, to be resumed."""
+    digest = hashlib.sha256(json.dumps(asdict(spec), sort_keys=True).encode())
+    for part in (folds, features.sort_index()):
+        digest.update(pd.util.hash_pandas_object(part).to_numpy().tobytes())
+    digest.update(np.ascontiguousarray(windows.x).tobytes())
+    return digest.hexdigest()
+
+
+def _claim(out: Path, fingerprint: str) -> None:
+    file = out / "parts" / "study.json"
+    if not file.exists():
+        write_json(file, {"fingerprint": fingerprint})
+    elif json.loads(file.read_text())["fingerprint"] != fingerprint:
+        raise ValueError(
+            f"`out` must be empty or hold the same study to be resumed; {str(out)!r} "
+            "was made with other data, folds or settings. Choose another directory."
+        )
+
+
+def _run_folds(tasks: list[FoldTask], *, n_jobs: int, progress: bool) -> None:
+    running = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
+        delayed(run_fold)(task) for task in tasks
+    )
+    for _ in tqdm(running, desc="folds", total=len(tasks), disable=not progress):
+        pass
+
+
+def _collect(
+    out: Path, tasks: list[FoldTask], *, index: pd.DataFrame, folds: pd.DataFrame
+) -> Run:
+    """Join the tables of the folds and score them."""
+    write_table(out / FILES["index"], index)
+    write_table(out / FILES["folds"], folds)
+    for kind, name in (("oof", "oof"), ("selection", "selection")):
+        parts = [pd.read_parquet(t.part(kind)) for t in tasks if t.part(kind).exists()]
+        if parts:
+            write_table(out / FILES[name], pd.concat(parts, ignore_index=True))
+    run = Run(out)
+    write_table(out / FILES["metrics"], score(run.oof))
+    models = list(dict.fromkeys(run.oof["model"]))
+    compared = [compare(run.oof, a, b) for a, b in pairs(models)]
+    if compared:
+        table = pd.concat(compared, ignore_index=True)
+        write_table(out / FILES["comparisons"], table)
+    if not run.has("config"):
+        study = {"spec": asdict(tasks[0].spec), "folds": int(folds["fold"].max()) + 1}
+        write_json(out / FILES["config"], study)
+    return run

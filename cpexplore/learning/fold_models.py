@@ -1,0 +1,250 @@
+"""The trained models of one fold: asked again later, kept without pickles."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from cpexplore._validation import quoted
+from cpexplore.learning.checkpoints import load_tensors, save_tensors
+from cpexplore.learning.data import WalkSet, cache_maps, make_walk_set
+from cpexplore.learning.metrics import PROBABILITIES
+from cpexplore.learning.scaling import FeatureScaler
+from cpexplore.learning.training import predict
+from cpexplore.learning.variants import BACKBONES, VARIANTS
+from cpexplore.models.baselines import Logit
+from cpexplore.models.fusion import FusionClassifier, FusionConfig
+from cpexplore.models.stgcn import STGCN, STGCNConfig
+from cpexplore.runs import Run, write_json
+from cpexplore.skeleton import adjacency, body_parts, keypoint_set
+from cpexplore.windows import Windows
+
+_HIDDEN_PARTS = ("head", "trunk", "arms")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldModels:
+    """Models of one fold, and everything fitted that they need to answer."""
+
+    seed: int
+    """Seed of the split."""
+    fold: int
+    """Number of the fold whose patients the models have not seen."""
+    keypoint_set: str
+    """Of the windows."""
+    backbones: Mapping[str, STGCN]
+    """Skeleton networks by the name of their model (``skeleton``, ...)."""
+    fusions: Mapping[str, FusionClassifier]
+    """Fusions by name, each with its backbone, so that they take windows."""
+    logit: Logit | None
+    """The model ``features_logit``."""
+    scaler: FeatureScaler
+    """Of all features that the fold may use."""
+    temperature: Mapping[str, float]
+    """Of each model."""
+    priors: tuple[float, ...]
+    """Share of each level among the training walks."""
+
+    @property
+    def name(self) -> str:
+        return f"seed{self.seed}_fold{self.fold}"
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Skeleton networks and fusions, by name."""
+        return {**self.backbones, **self.fusions}
+
+    def scores(self, features: pd.DataFrame, *, model: str) -> np.ndarray:
+        """Standard scores (W, F) of the features that a fusion reads."""
+        return self.scaler.select(self.fusions[model].features).transform(features)
+
+    def predict(self, windows: Windows, features: pd.DataFrame) -> pd.DataFrame:
+        """Ask all models about walks.
+
+        Parameters
+        ----------
+        windows : Windows
+            Of the walks; some walks may have none.
+        features : pandas.DataFrame
+            One row per walk, index ``walk_id``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``walk_id, model, n_windows, p_I, p_II, p_III, p_IV``: one row per walk
+            and model.
+        """
+        index = pd.DataFrame(
+            {"gmfcs": None, "patient_id": features.index}, index=features.index
+        )
+        walks = make_walk_set(index, windows)
+        answers = {name: self._ask(name, walks, features) for name in self.networks}
+        if self.logit is not None:
+            answers["features_logit"] = self.logit.log_proba(
+                self.scaler.transform(features)
+            )
+        return pd.concat(
+            [
+                probability_table(
+                    finish(answer, self.temperature[name], priors=self.priors), walks
+                ).assign(model=name)
+                for name, answer in answers.items()
+            ],
+            ignore_index=True,
+        )
+
+    def _ask(self, name: str, walks: WalkSet, features: pd.DataFrame) -> np.ndarray:
+        walks = seen_by(walks, VARIANTS[name].backbone, self.keypoint_set)
+        if name in self.backbones:
+            return predict(self.backbones[name], walks).numpy()
+        fusion = self.fusions[name]
+        maps = cache_maps(fusion.backbone, walks)  # type: ignore[arg-type]
+        scores = torch.tensor(self.scores(features, model=name))
+        return predict(fusion, replace(maps, features=scores)).numpy()
+
+
+def finish(
+    log_proba: np.ndarray, temperature: float, *, priors: tuple[float, ...]
+) -> np.ndarray:
+    """Probabilities (W, 4) at a temperature; the priors where there is no answer."""
+    scaled = np.exp(log_proba / temperature)
+    proba = scaled / scaled.sum(1, keepdims=True)
+    return np.where(np.isnan(log_proba), np.array(priors), proba)
+
+
+def probability_table(proba: np.ndarray, walks: WalkSet) -> pd.DataFrame:
+    """``walk_id, n_windows`` and the probabilities of each level."""
+    table = pd.DataFrame(proba, columns=list(PROBABILITIES))
+    table.insert(0, "walk_id", list(walks.walk_id))
+    table.insert(1, "n_windows", walks.n_windows.numpy())
+    return table
+
+
+def seen_by(walks: WalkSet, backbone: str, keypoint_set: str) -> WalkSet:
+    """What a kind of backbone sees: for ``legs``, the upper body is set to zero."""
+    if backbone != "legs":
+        return walks
+    hidden = upper_body(keypoint_set)
+    x = walks.x.clone()
+    x[..., torch.as_tensor(hidden)] = 0.0
+    return replace(walks, x=x)
+
+
+def upper_body(name: str) -> np.ndarray:
+    """Bool (V,): the keypoints of head, trunk and arms, except the mid-hip."""
+    parts = body_parts(name)
+    hidden = {k for part in _HIDDEN_PARTS for k in parts.get(part, ())} - {"mid_hip"}
+    return np.array([keypoint in hidden for keypoint in keypoint_set(name).keypoints])
+
+
+def save_fold_models(models: FoldModels, folder: Path) -> None:
+    """Write ``<fold>_<model>.safetensors`` and, last, ``<fold>.json`` beside them.
+
+    Raises
+    ------
+    OSError
+        If the disk is full.
+    """
+    for name, network in models.networks.items():
+        state = network.state_dict()
+        own = {k: v for k, v in state.items() if not k.startswith("backbone.")}
+        save_tensors(folder / f"{models.name}_{name}.safetensors", own, meta={})
+    any_backbone = next(iter(models.backbones.values()), None)
+    logit = models.logit
+    content: dict[str, Any] = {
+        "seed": models.seed,
+        "fold": models.fold,
+        "keypoint_set": models.keypoint_set,
+        "backbone": asdict(any_backbone.config) if any_backbone else None,
+        "backbones": list(models.backbones),
+        "fusions": {
+            name: {"config": asdict(fusion.config), "features": list(fusion.features)}
+            for name, fusion in models.fusions.items()
+        },
+        "logit": logit
+        and {"coef": logit.coef.tolist(), "intercept": logit.intercept.tolist()},
+        "scaler": asdict(models.scaler),
+        "temperature": dict(models.temperature),
+        "priors": list(models.priors),
+    }
+    write_json(folder / f"{models.name}.json", content)
+
+
+def load_fold_models(run: Run | Path, *, seed: int | None = None) -> list[FoldModels]:
+    """Load the models of every fold of a finished run.
+
+    Parameters
+    ----------
+    run : Run or path
+        The run, or its directory.
+    seed : int, optional
+        Only the folds of this seed.
+
+    Returns
+    -------
+    list of FoldModels
+        Sorted by seed and fold; networks are in evaluation mode.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run kept no models.
+    ValueError
+        If a checkpoint is damaged.
+    """
+    folder = (run.path if isinstance(run, Run) else Path(run)) / "checkpoints"
+    found = [_load(file) for file in sorted(folder.glob("seed*_fold*.json"))]
+    wanted = [models for models in found if seed in (None, models.seed)]
+    if not wanted:
+        raise FileNotFoundError(
+            f"{str(folder)!r} holds no models of seed {quoted([seed])}; it has the "
+            f"seeds {quoted(sorted({models.seed for models in found}))}."
+        )
+    return sorted(wanted, key=lambda models: (models.seed, models.fold))
+
+
+def _load(file: Path) -> FoldModels:
+    content = json.loads(file.read_text())
+    folder, fold = file.parent, file.stem
+    names = keypoint_set(content["keypoint_set"]).keypoints
+    graph = adjacency(content["keypoint_set"])
+
+    def restore(model: nn.Module, name: str) -> Any:
+        tensors, _ = load_tensors(folder / f"{fold}_{name}.safetensors")
+        model.load_state_dict(tensors, strict=False)
+        return model.eval()
+
+    backbones = {
+        name: restore(STGCN(_stgcn_config(content["backbone"]), graph), name)
+        for name in content["backbones"]
+    }
+    fusions = {}
+    for name, saved in content["fusions"].items():
+        fusion = FusionClassifier(
+            FusionConfig(**saved["config"]), keypoints=names, features=saved["features"]
+        )
+        fusions[name] = restore(fusion, name)
+        fusions[name].backbone = backbones[BACKBONES[VARIANTS[name].backbone]]
+    logit = content["logit"]
+    return FoldModels(
+        seed=content["seed"],
+        fold=content["fold"],
+        keypoint_set=content["keypoint_set"],
+        backbones=backbones,
+        fusions=fusions,
+        logit=logit and Logit(**{k: np.array(v) for k, v in logit.items()}),
+        scaler=FeatureScaler.from_json(content["scaler"]),
+        temperature=content["temperature"],
+        priors=tuple(content["priors"]),
+    )
+
+
+def _stgcn_config(content: dict[str, Any]) -> STGCNConfig:
+    blocks = tuple(tuple(block) for block in content["blocks"])
+    return STGCNConfig(**{**content, "blocks": blocks})

@@ -1,0 +1,417 @@
+"""One fold: everything is fitted on its training patients, then asked once."""
+
+import warnings
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.model_selection import StratifiedGroupKFold
+from torch import nn
+
+from cpexplore import gmfcs
+from cpexplore._validation import check_columns
+from cpexplore.cohort import check_disjoint
+from cpexplore.learning.augment import Augmentation
+from cpexplore.learning.calibration import fit_temperature
+from cpexplore.learning.data import WalkSet, cache_maps, make_walk_set, mirror_features
+from cpexplore.learning.fold_models import (
+    FoldModels,
+    finish,
+    probability_table,
+    save_fold_models,
+    seen_by,
+)
+from cpexplore.learning.scaling import FeatureScaler
+from cpexplore.learning.training import FitConfig, FitResult, fit, predict, seeded
+from cpexplore.learning.variants import BACKBONES, TABULAR, CrossvalSpec, Variant
+from cpexplore.models.baselines import Boosting, Logit, fit_boosting, fit_logit
+from cpexplore.models.fusion import FusionClassifier
+from cpexplore.models.stgcn import STGCN
+from cpexplore.runs import write_table
+from cpexplore.skeleton import adjacency, mirror_index
+from cpexplore.windows import Windows
+
+Selector = Callable[[nn.Module, Windows, pd.DataFrame], pd.DataFrame]
+"""``select(skeleton model, inner windows, inner index)``: a table with ``feature``,
+``kept`` (bool) and ``score``."""
+
+_INNER_SPLITS = 5
+
+PARTS = ("learn", "inner", "held_out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldTask:
+    """What one fold needs; sent to a worker process as it is."""
+
+    seed: int
+    """Seed of the split."""
+    fold: int
+    """Number of the fold."""
+    index: pd.DataFrame
+    """Labelled walks of the study."""
+    held_out: tuple[str, ...]
+    """Walks that this fold is scored on."""
+    windows: Windows
+    """Of all walks."""
+    features: pd.DataFrame
+    """Of all walks."""
+    tables: Mapping[str, pd.DataFrame]
+    """Of the tabular models, by name."""
+    spec: CrossvalSpec
+    """What to train."""
+    keypoint_set: str
+    """Of the windows."""
+    select: Selector | None
+    """Chooses features; all usable ones by default."""
+    out: Path
+    """The run directory."""
+    progress: bool = False
+    """Whether to show a bar of epochs."""
+
+    @property
+    def name(self) -> str:
+        return f"seed{self.seed}_fold{self.fold}"
+
+    def part(self, kind: str) -> Path:
+        """Where this fold's table of a kind is kept until all folds are done."""
+        return self.out / "parts" / f"{self.name}_{kind}.parquet"
+
+    def number(self, purpose: str) -> int:
+        """A seed for one purpose, whatever else the fold trains."""
+        entropy = (self.seed, self.fold, zlib.crc32(purpose.encode()))
+        return int(np.random.SeedSequence(entropy).generate_state(1)[0])
+
+
+def inner_split(index: pd.DataFrame, *, seed: int) -> tuple[list[str], list[str]]:
+    """Split training walks into a part to learn from and an inner part, by patient.
+
+    Parameters
+    ----------
+    index : pandas.DataFrame
+        Cohort index of the training walks of a fold.
+    seed : int
+        Seed of the shuffle.
+
+    Returns
+    -------
+    learn, inner : list of str
+        Walk ids of about 80 % and 20 % of the patients, stratified by level.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than five patients.
+    """
+    index = index.sort_index()
+    patients = index["patient_id"]
+    if patients.nunique() < _INNER_SPLITS:
+        raise ValueError(
+            f"A fold must have at least {_INNER_SPLITS} training patients; got "
+            f"{patients.nunique()}. Use more patients or fewer folds."
+        )
+    splitter = StratifiedGroupKFold(_INNER_SPLITS, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # a level with fewer walks than splits is expected: IV is rare
+        warnings.filterwarnings("ignore", "The least populated class")
+        splits = splitter.split(index, gmfcs.encode(index["gmfcs"]), groups=patients)
+        learn, inner = next(splits)
+    check_disjoint(patients.iloc[learn], patients.iloc[inner])
+    return index.index[learn].tolist(), index.index[inner].tolist()
+
+
+def run_fold(task: FoldTask) -> None:
+    """Train, select and predict one fold and write its tables, unless it is done.
+
+    One thread, so that the result does not depend on how many folds run at once.
+    """
+    if task.part("oof").exists():
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        Fold(task).run()
+    finally:
+        torch.set_num_threads(threads)
+
+
+class Fold:
+    """One fold at work; every step is computed when it is first asked for."""
+
+    def __init__(self, task: FoldTask):
+        self.task = task
+        train = task.index.drop(list(task.held_out))
+        held_out = task.index.loc[list(task.held_out)]
+        check_disjoint(train["patient_id"], held_out["patient_id"])
+        learn, inner = inner_split(train, seed=task.number("inner"))
+        self.index = {
+            "learn": train.loc[learn],
+            "inner": train.loc[inner],
+            "held_out": held_out,
+        }
+        self.walks = {
+            part: make_walk_set(index, task.windows)
+            for part, index in self.index.items()
+        }
+        self.target = {part: walks.target.numpy() for part, walks in self.walks.items()}
+        self.priors = tuple(self.walks["learn"].priors.double().tolist())
+        self.history: list[pd.DataFrame] = []
+        self.temperature: dict[str, float] = {}
+        self._maps: dict[str, dict[str, WalkSet]] = {}
+
+    def run(self) -> None:
+        """Train and ask every model, then write what the fold found out."""
+        task = self.task
+        answers = {
+            name: self.tabular(name) for name in task.spec.models if name in TABULAR
+        }
+        fusions: dict[str, FusionClassifier] = {}
+        for name, variant in task.spec.networks.items():
+            if variant.fusion is None:
+                parts = self.seen(variant.backbone)
+                network: nn.Module = self.backbones[BACKBONES[variant.backbone]]
+            else:
+                network, parts = self.fusion(name, variant)
+                fusions[name] = network
+            log_proba = {p: predict(network, parts[p]).numpy() for p in PARTS[1:]}
+            answers[name] = self.calibrated(name, log_proba)
+        models = self.models(fusions)
+        save_fold_models(models, task.out / "checkpoints")
+        if self.history:
+            write_table(task.part("training"), pd.concat(self.history))
+        if fusions:
+            write_table(task.part("selection"), self.selection)
+        write_table(task.part("oof"), self.oof(answers))
+        for state in (task.out / "parts").glob(f"{task.name}_*.safetensors"):
+            state.unlink()
+
+    # -- tables ----------------------------------------------------------------------
+
+    def tabular(self, name: str) -> np.ndarray:
+        """Probabilities of a tabular model for the held-out walks."""
+        if name == "majority":
+            return np.tile(self.priors, (len(self.index["held_out"]), 1))
+        scores = self.table_scores(name)
+        model = self.table_model(name, scores)
+        log_proba = {part: model.log_proba(scores[part]) for part in PARTS[1:]}
+        return self.calibrated(name, log_proba)
+
+    def table_scores(self, name: str) -> dict[str, np.ndarray]:
+        """Standard scores of a tabular model's table, by part."""
+        table = self.task.tables[name]
+        scaler = FeatureScaler.fit(table.loc[self.index["learn"].index])
+        return {p: scaler.transform(table.loc[self.index[p].index]) for p in PARTS}
+
+    def table_model(self, name: str, scores: dict[str, np.ndarray]) -> Logit | Boosting:
+        """Fit a tabular model."""
+        balance = self.task.spec.fit.loss.balance
+        learn = scores["learn"], self.target["learn"]
+        if name == "features_boosting":
+            return fit_boosting(*learn, balance=balance)
+        inner = scores["inner"], self.target["inner"]
+        return fit_logit(*learn, inner=inner, balance=balance)
+
+    def calibrated(self, name: str, log_proba: dict[str, np.ndarray]) -> np.ndarray:
+        """Held-out probabilities at the temperature that suits the inner part."""
+        known = np.isfinite(log_proba["inner"]).all(1)
+        self.temperature[name] = fit_temperature(
+            log_proba["inner"][known], self.target["inner"][known]
+        )
+        return finish(log_proba["held_out"], self.temperature[name], priors=self.priors)
+
+    # -- skeletons -------------------------------------------------------------------
+
+    @cached_property
+    def backbones(self) -> dict[str, STGCN]:
+        """Trained skeleton networks by the name of their model."""
+        kinds = {variant.backbone for variant in self.task.spec.networks.values()}
+        return {BACKBONES[kind]: self.backbone(kind) for kind in sorted(kinds)}
+
+    def backbone(self, kind: str) -> STGCN:
+        """Train a skeleton network."""
+        spec, name = self.task.spec, BACKBONES[kind]
+        with seeded(self.task.number(name)):
+            network = STGCN(spec.backbone, adjacency(self.task.keypoint_set))
+        recipe = replace(spec.fit, triplet=0.5) if kind == "triplet" else spec.fit
+        result = self.fit(name, network, self.seen(kind), recipe=recipe)
+        return result.model  # type: ignore[return-value]
+
+    def seen(self, kind: str) -> dict[str, WalkSet]:
+        """Windows as a kind of backbone sees them, by part."""
+        return {
+            part: seen_by(walks, kind, self.task.keypoint_set)
+            for part, walks in self.walks.items()
+        }
+
+    def maps(self, kind: str) -> dict[str, WalkSet]:
+        """Cached maps of a frozen backbone, by part; mirrored too for training."""
+        if kind not in self._maps:
+            network, seen = self.backbones[BACKBONES[kind]], self.seen(kind)
+            mirror = mirror_index(self.task.keypoint_set)
+            self._maps[kind] = {
+                part: cache_maps(
+                    network, walks, mirror=mirror if part == "learn" else None
+                )
+                for part, walks in seen.items()
+            }
+        return self._maps[kind]
+
+    # -- fusion ----------------------------------------------------------------------
+
+    @cached_property
+    def scaler(self) -> FeatureScaler:
+        """Of all features that are usable in this fold."""
+        learn = self.task.features.loc[self.index["learn"].index]
+        scaler = FeatureScaler.fit(learn)
+        if not scaler.columns:
+            raise ValueError(
+                "`features` must have a column that varies and is present in at least "
+                f"60 % of the training walks of fold {self.task.fold}; got none of "
+                f"{learn.shape[1]}."
+            )
+        return scaler
+
+    @cached_property
+    def selection(self) -> pd.DataFrame:
+        """``seed, fold, feature, kept, score`` of the features of this fold."""
+        usable = list(self.scaler.columns)
+        if self.task.select is None:
+            table = pd.DataFrame({"feature": usable, "kept": True, "score": np.nan})
+        else:
+            inner = self.index["inner"]
+            windows = self.task.windows.of(inner.index.tolist())
+            table = self.task.select(self.backbones["skeleton"], windows, inner)
+            check_columns(table, ["feature", "kept", "score"], name="select")
+            table = table[table["feature"].isin(usable)].reset_index(drop=True)
+        if not table["kept"].any():
+            raise ValueError(
+                f"`select` must keep a usable feature; got none of {len(usable)} in "
+                f"fold {self.task.fold}."
+            )
+        table = table[["feature", "kept", "score"]]
+        table.insert(0, "seed", self.task.seed)
+        table.insert(1, "fold", self.task.fold)
+        return table
+
+    def columns(self, features: str) -> list[str]:
+        """The features that a variant may see."""
+        usable = list(self.scaler.columns)
+        if features == "all":
+            return usable
+        kept = self.selection.loc[self.selection["kept"], "feature"].tolist()
+        if features == "random":
+            rng = np.random.default_rng(self.task.number("random features"))
+            return sorted(rng.choice(usable, size=len(kept), replace=False).tolist())
+        return kept
+
+    def fusion(
+        self, name: str, variant: Variant
+    ) -> tuple[FusionClassifier, dict[str, WalkSet]]:
+        """Train a fusion on cached maps; returns it with what it was asked about."""
+        spec = self.task.spec
+        scaler = self.scaler.select(self.columns(variant.features))
+        config = replace(
+            spec.fusion,
+            fusion=variant.fusion,
+            map_dim=spec.backbone.embed_dim,
+            modality_dropout=spec.fusion.modality_dropout * variant.modality_dropout,
+        )
+        keypoints = self.task.windows.keypoint
+        with seeded(self.task.number(name)):
+            network = FusionClassifier(
+                config, keypoints=keypoints, features=scaler.columns
+            )
+        parts = {
+            part: replace(maps, features=self.scores(part, scaler, variant.features))
+            for part, maps in self.maps(variant.backbone).items()
+        }
+        result = self.fit(name, network, parts, recipe=spec.fit)
+        return result.model, parts  # type: ignore[return-value]
+
+    def scores(self, part: str, scaler: FeatureScaler, features: str) -> torch.Tensor:
+        """Standard scores of a part; of the wrong walks for ``shuffled``."""
+        table = self.task.features.loc[self.index[part].index]
+        scores = scaler.transform(table)
+        if features == "shuffled":
+            rng = np.random.default_rng(self.task.number(f"shuffled {part}"))
+            scores = rng.permutation(scores)
+        return torch.tensor(scores)
+
+    # -- training and results --------------------------------------------------------
+
+    def fit(
+        self,
+        name: str,
+        network: nn.Module,
+        parts: dict[str, WalkSet],
+        *,
+        recipe: FitConfig,
+    ) -> FitResult:
+        """Train a network, resuming where an interrupted run stopped."""
+        features = getattr(network, "features", ())
+        augment = Augmentation(
+            config=recipe.augment,
+            keypoint_mirror=mirror_index(self.task.keypoint_set),
+            feature_mirror=mirror_features(list(features)),
+        )
+        result = fit(
+            network,
+            parts["learn"],
+            inner=parts["inner"],
+            augment=augment,
+            config=recipe,
+            seed=self.task.number(name),
+            checkpoint=self.task.part(name).with_suffix(".safetensors"),
+            progress=self.task.progress,
+        )
+        seed_fold = {"seed": self.task.seed, "fold": self.task.fold, "model": name}
+        self.history.append(result.history.assign(**seed_fold))
+        return result
+
+    def models(self, fusions: dict[str, FusionClassifier]) -> FoldModels:
+        """Everything that is needed to ask the fold's models again."""
+        for name, fusion in fusions.items():
+            kind = self.task.spec.networks[name].backbone
+            fusion.backbone = self.backbones[BACKBONES[kind]]
+        logit = None
+        if "features_logit" in self.task.spec.models:
+            scores = self.table_scores("features_logit")
+            logit = self.table_model("features_logit", scores)
+        temperature = {
+            name: self.temperature.get(name, 1.0)
+            for name in (
+                *self.backbones,
+                *fusions,
+                *(["features_logit"] if logit else []),
+            )
+        }
+        return FoldModels(
+            seed=self.task.seed,
+            fold=self.task.fold,
+            keypoint_set=self.task.keypoint_set,
+            backbones=self.backbones,
+            fusions=fusions,
+            logit=logit,  # type: ignore[arg-type]
+            scaler=self.scaler,
+            temperature=temperature,
+            priors=self.priors,
+        )
+
+    def oof(self, answers: dict[str, np.ndarray]) -> pd.DataFrame:
+        """The out-of-fold table of this fold."""
+        walks, held_out = self.walks["held_out"], self.index["held_out"]
+        tables = []
+        for name in self.task.spec.models:
+            table = probability_table(answers[name], walks)
+            table.insert(1, "patient_id", held_out["patient_id"].to_numpy())
+            table.insert(2, "gmfcs", held_out["gmfcs"].array)
+            table.insert(3, "model", name)
+            table.insert(4, "seed", self.task.seed)
+            table.insert(5, "fold", self.task.fold)
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,368 @@
+"""How good predictions of ordered levels are, with intervals over patients.
+
+Every metric is a function of row weights, so that a bootstrap of patients is a matrix
+of weights and never a copy of rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from cpexplore import gmfcs
+from cpexplore._validation import check_columns, check_option
+from cpexplore.learning.calibration import binned_calibration_error
+from cpexplore.stats.resampling import cluster_weights, percentile_interval
+
+PROBABILITIES = tuple(f"p_{level}" for level in gmfcs.LEVELS)
+"""Columns of a prediction table."""
+
+_K = len(gmfcs.LEVELS)
+_DISTANCE = np.abs(np.subtract.outer(np.arange(_K), np.arange(_K)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """Predictions of rows (n) under several weightings of them (B)."""
+
+    target: np.ndarray
+    """int64 (n,) true level codes."""
+    proba: np.ndarray
+    """float64 (n, 4) probabilities."""
+    weights: np.ndarray
+    """float64 (B, n)."""
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """Weighted counts (B, 4, 4): true level by most probable level."""
+        cell = np.eye(_K * _K)[self.target * _K + self.proba.argmax(1)]
+        return (self.weights @ cell).reshape(-1, _K, _K)
+
+    @property
+    def total(self) -> np.ndarray:
+        """Sum of weights (B,)."""
+        return self.weights.sum(1)
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Weighted mean (B,) of one value per row."""
+        return self.weights @ values / self.total
+
+
+def accuracy(p: Predictions) -> np.ndarray:
+    """Share of rows whose most probable level is the true one."""
+    return p.confusion.trace(axis1=1, axis2=2) / p.total
+
+
+def recalls(p: Predictions) -> np.ndarray:
+    """Share of each level's rows that are found (B, 4); NaN for an absent level."""
+    found = np.diagonal(p.confusion, axis1=1, axis2=2)
+    return _divide(found, p.confusion.sum(2))
+
+
+def balanced_accuracy(p: Predictions) -> np.ndarray:
+    """Mean recall of the levels that are present."""
+    return _mean_present(recalls(p))
+
+
+def macro_f1(p: Predictions) -> np.ndarray:
+    """Mean F1 of the levels that are present or predicted."""
+    found = np.diagonal(p.confusion, axis1=1, axis2=2)
+    either = p.confusion.sum(1) + p.confusion.sum(2)
+    return _mean_present(_divide(2 * found, either))
+
+
+def linear_kappa(p: Predictions) -> np.ndarray:
+    """Cohen's kappa with linear weights."""
+    return _kappa(p.confusion, _DISTANCE)
+
+
+def quadratic_kappa(p: Predictions) -> np.ndarray:
+    """Cohen's kappa with quadratic weights."""
+    return _kappa(p.confusion, _DISTANCE**2)
+
+
+def mae(p: Predictions) -> np.ndarray:
+    """Mean distance in levels between the most probable and the true level."""
+    return (p.confusion * _DISTANCE).sum((1, 2)) / p.total
+
+
+def macro_mae(p: Predictions) -> np.ndarray:
+    """Mean over the levels that are present of their :func:`mae`."""
+    by_level = (p.confusion * _DISTANCE).sum(2)
+    return _mean_present(_divide(by_level, p.confusion.sum(2)))
+
+
+def within_one(p: Predictions) -> np.ndarray:
+    """Share of rows that are at most one level off."""
+    return (p.confusion * (_DISTANCE <= 1)).sum((1, 2)) / p.total
+
+
+def rps(p: Predictions) -> np.ndarray:
+    """Ranked probability score: mean squared error of the cumulative distribution."""
+    error = (p.proba - np.eye(_K)[p.target]).cumsum(1)[:, :-1]
+    return p.mean((error**2).mean(1))
+
+
+def brier(p: Predictions) -> np.ndarray:
+    """Brier score: squared distance from the true level's indicator, summed."""
+    return p.mean(((p.proba - np.eye(_K)[p.target]) ** 2).sum(1))
+
+
+def nll(p: Predictions) -> np.ndarray:
+    """Mean negative log-probability of the true level, in nats."""
+    truth = p.proba[np.arange(len(p.target)), p.target]
+    return p.mean(-np.log(np.clip(truth, 1e-12, 1)))
+
+
+def ece(p: Predictions) -> np.ndarray:
+    """Debiased calibration error of the most probable level, ten equal-mass bins."""
+    correct = p.proba.argmax(1) == p.target
+    return binned_calibration_error(p.proba.max(1), correct, weights=p.weights)
+
+
+def ordinal_auroc(p: Predictions) -> np.ndarray:
+    """Mean area under the ROC curve of "worse than level k", over the thresholds."""
+    thresholds = range(_K - 1)
+    worse = 1 - p.proba.cumsum(1)
+    areas = [_auroc(worse[:, k], p.target > k, p.weights) for k in thresholds]
+    return _mean_present(np.stack(areas, axis=1))
+
+
+METRICS: dict[str, Callable[[Predictions], np.ndarray]] = {
+    function.__name__: function
+    for function in (
+        *(accuracy, balanced_accuracy, macro_f1, linear_kappa, quadratic_kappa),
+        *(mae, macro_mae, within_one, rps, brier, nll, ece, ordinal_auroc),
+    )
+}
+"""Metrics of all levels together, by name."""
+
+LOWER_IS_BETTER = frozenset({"mae", "macro_mae", "rps", "brier", "nll", "ece"})
+"""Metrics that are errors."""
+
+
+def score(
+    oof: pd.DataFrame,
+    *,
+    groups: str = "patient_id",
+    n_resamples: int = 2000,
+    ci_level: float = 0.95,
+    rng: np.random.Generator | int | None = 0,
+) -> pd.DataFrame:
+    """Score every model of a prediction table.
+
+    Parameters
+    ----------
+    oof : pandas.DataFrame
+        Columns ``walk_id, patient_id, gmfcs, model, p_I, p_II, p_III, p_IV``; rows
+        without a level are left out, those of several seeds are pooled.
+    groups : str
+        Column whose values are resampled together.
+    n_resamples : int
+        Bootstrap resamples.
+    ci_level : float
+        Nominal coverage of the intervals, between 0 and 1.
+    rng : numpy.random.Generator, int or None
+        Source of the resamples; every model is scored on the same ones.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``model, metric, level, estimate, ci_low, ci_high, ci_level, n_walks,
+        n_patients``; ``level`` is ``"all"``, or I to IV for ``metric == "recall"``.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or no row has a level.
+    """
+    table = _known(oof, groups=groups)
+    rng = np.random.default_rng(rng)
+    seed = int(rng.integers(2**63))
+    tables = []
+    for model, rows in table.groupby("model", sort=False):
+        weights = _resampled(rows[groups], n_resamples=n_resamples, rng=seed)
+        scores = _scores(_predictions(rows, weights))
+        summary = _summary(scores, ci_level=ci_level)
+        summary["n_walks"] = rows["walk_id"].nunique()
+        summary["n_patients"] = rows[groups].nunique()
+        tables.append(summary.assign(model=model))
+    columns = ["model", "metric", "level", "estimate", "ci_low", "ci_high"]
+    columns += ["ci_level", "n_walks", "n_patients"]
+    return pd.concat(tables, ignore_index=True)[columns]
+
+
+def compare(
+    oof: pd.DataFrame,
+    a: str,
+    b: str,
+    *,
+    groups: str = "patient_id",
+    n_resamples: int = 2000,
+    ci_level: float = 0.95,
+    rng: np.random.Generator | int | None = 0,
+) -> pd.DataFrame:
+    """Compare two models on the same walks: metric of ``a`` minus metric of ``b``.
+
+    Parameters
+    ----------
+    oof : pandas.DataFrame
+        As for :func:`score`; both models must have judged the same walks and seeds.
+    a, b : str
+        Names in the column ``model``.
+    groups, n_resamples, ci_level, rng
+        As for :func:`score`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``model_a, model_b, metric, estimate, ci_low, ci_high, ci_level, p_value,
+        n_walks, n_patients``; ``p_value`` is :func:`mcnemar`'s for the accuracy and
+        NaN elsewhere, where the interval is the test.
+
+    Raises
+    ------
+    ValueError
+        If a model is unknown or the two judged different walks.
+    """
+    table = _known(oof, groups=groups)
+    rows_a, rows_b = _paired(table, a, b)
+    weights = _resampled(rows_a[groups], n_resamples=n_resamples, rng=rng)
+    pairs = [_predictions(rows, weights) for rows in (rows_a, rows_b)]
+    difference = {
+        (name, "all"): metric(pairs[0]) - metric(pairs[1])
+        for name, metric in METRICS.items()
+    }
+    result = _summary(difference, ci_level=ci_level).drop(columns="level")
+    right_a, right_b = (p.proba.argmax(1) == p.target for p in pairs)
+    p_value = mcnemar(right_a, right_b, groups=rows_a[groups].to_numpy())
+    result["p_value"] = np.where(result["metric"] == "accuracy", p_value, np.nan)
+    result["n_walks"] = rows_a["walk_id"].nunique()
+    result["n_patients"] = rows_a[groups].nunique()
+    result.insert(0, "model_a", a)
+    result.insert(1, "model_b", b)
+    return result
+
+
+def mcnemar(right_a: np.ndarray, right_b: np.ndarray, *, groups: np.ndarray) -> float:
+    """Test whether two models are right equally often, rows being clustered.
+
+    Parameters
+    ----------
+    right_a, right_b : bool array of shape (n,)
+        Whether each model is right about each row.
+    groups : array of shape (n,)
+        The patient of each row.
+
+    Returns
+    -------
+    float
+        Two-sided p; 1 where no row tells the models apart. With one row per patient
+        it is McNemar's test without continuity correction.
+
+    References
+    ----------
+    Yang, Sun and Hardin, A note on the tests for clustered matched-pair binary data,
+    Biometrical Journal 52 (2010) 638-652.
+    """
+    gain = pd.Series(right_a.astype(float) - right_b).groupby(groups).sum()
+    spread = (gain**2).sum()
+    return float(stats.chi2.sf(gain.sum() ** 2 / spread, 1)) if spread else 1.0
+
+
+def _known(oof: pd.DataFrame, *, groups: str) -> pd.DataFrame:
+    needed = ["walk_id", groups, "gmfcs", "model", *PROBABILITIES]
+    check_columns(oof, needed, name="oof")
+    known = oof[oof["gmfcs"].notna()]
+    if known.empty:
+        raise ValueError("`oof` must have rows with a level in `gmfcs`; got none.")
+    return known
+
+
+def _paired(table: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    for name, model in (("a", a), ("b", b)):
+        check_option(name, model, sorted(table["model"].unique()))
+    key = ["walk_id"] + (["seed"] if "seed" in table else [])
+    rows_a, rows_b = (
+        table[table["model"] == model].sort_values(key).reset_index(drop=True)
+        for model in (a, b)
+    )
+    if not rows_a[key].equals(rows_b[key]):
+        raise ValueError(
+            f"`a` and `b` must have judged the same walks; {a!r} has {len(rows_a)} "
+            f"rows and {b!r} has {len(rows_b)}."
+        )
+    return rows_a, rows_b
+
+
+def _resampled(
+    groups: pd.Series, *, n_resamples: int, rng: np.random.Generator | int | None
+) -> np.ndarray:
+    """Weights (1 + n_resamples, n): every row once, then the bootstrap resamples."""
+    drawn = cluster_weights(groups.to_numpy(), n_resamples=n_resamples, rng=rng)
+    return np.concatenate([np.ones((1, len(groups))), drawn])
+
+
+def _predictions(rows: pd.DataFrame, weights: np.ndarray) -> Predictions:
+    return Predictions(
+        target=gmfcs.encode(rows["gmfcs"]),
+        proba=rows[list(PROBABILITIES)].to_numpy("float64"),
+        weights=weights,
+    )
+
+
+def _scores(p: Predictions) -> dict[tuple[str, str], np.ndarray]:
+    scores = {(name, "all"): metric(p) for name, metric in METRICS.items()}
+    by_level = recalls(p)
+    for k, level in enumerate(gmfcs.LEVELS):
+        scores["recall", level] = by_level[:, k]
+    return scores
+
+
+def _summary(
+    scores: dict[tuple[str, str], np.ndarray], *, ci_level: float
+) -> pd.DataFrame:
+    """Estimate (first entry) and interval (the others) of each score."""
+    values = np.stack(list(scores.values()), axis=1)
+    low, high = percentile_interval(values[1:], ci_level=ci_level)
+    return pd.DataFrame(
+        {
+            "metric": [name for name, _ in scores],
+            "level": [level for _, level in scores],
+            "estimate": values[0],
+            "ci_low": low,
+            "ci_high": high,
+            "ci_level": ci_level,
+        }
+    )
+
+
+def _kappa(confusion: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    total = confusion.sum((1, 2))
+    expected = np.einsum("bi,bj->bij", confusion.sum(2), confusion.sum(1))
+    by_chance = (expected * cost).sum((1, 2)) / total
+    return 1 - _divide((confusion * cost).sum((1, 2)), by_chance)
+
+
+def _auroc(value: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted area (B,): chance that a positive exceeds a negative, ties half."""
+    order = np.argsort(value, kind="stable")
+    first = np.flatnonzero(np.diff(value[order], prepend=-np.inf))
+    weights = weights[:, order]
+    up = np.add.reduceat(weights * positive[order], first, axis=1)
+    down = np.add.reduceat(weights * ~positive[order], first, axis=1)
+    below = down.cumsum(1) - down / 2
+    return _divide((up * below).sum(1), up.sum(1) * down.sum(1))
+
+
+def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.divide(a, b, out=np.full(np.shape(a), np.nan), where=b > 0)
+
+
+def _mean_present(values: np.ndarray) -> np.ndarray:
+    """Mean along axis 1 of what is not NaN."""
+    present = ~np.isnan(values)
+    return _divide(np.where(present, values, 0.0).sum(1), present.sum(1))

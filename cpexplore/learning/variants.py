@@ -1,0 +1,93 @@
+"""The models of a study, by name: what each is made of and may see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from cpexplore._validation import check_option
+from cpexplore.learning.training import FitConfig
+from cpexplore.models.fusion import FUSIONS, FusionConfig
+from cpexplore.models.stgcn import STGCNConfig
+
+TABULAR = (
+    "majority",
+    "missingness_only",
+    "speed_only",
+    "metadata_only",
+    "features_logit",
+    "features_boosting",
+)
+"""Models of a table, without a network."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """A network of a study."""
+
+    backbone: str = "plain"
+    """``plain``; ``legs`` (head, trunk and arms hidden); ``triplet`` (metric
+    learning)."""
+    fusion: str | None = None
+    """How features join the skeleton; None for the skeleton alone."""
+    features: str = "selected"
+    """``selected`` by attribution; ``all``; ``random`` (as many, drawn blindly);
+    ``shuffled`` (selected, but of another walk)."""
+    modality_dropout: bool = True
+    """Whether streams are dropped while training."""
+
+
+VARIANTS: Mapping[str, Variant] = MappingProxyType(
+    {
+        "skeleton": Variant(),
+        "skeleton_legs": Variant(backbone="legs"),
+        "skeleton_triplet": Variant(backbone="triplet"),
+        **{f"fusion_{name}": Variant(fusion=name) for name in FUSIONS},
+        "fusion_no_modality_dropout": Variant(
+            fusion="cross_attention", modality_dropout=False
+        ),
+        "fusion_all_features": Variant(fusion="cross_attention", features="all"),
+        "fusion_random_features": Variant(fusion="cross_attention", features="random"),
+        "fusion_shuffled_features": Variant(
+            fusion="cross_attention", features="shuffled"
+        ),
+        "fusion_legs": Variant(fusion="cross_attention", backbone="legs"),
+    }
+)
+"""Networks of a study, by name."""
+
+BACKBONES: Mapping[str, str] = MappingProxyType(
+    {"plain": "skeleton", "legs": "skeleton_legs", "triplet": "skeleton_triplet"}
+)
+"""The model that is the bare backbone, by kind of backbone."""
+
+DEFAULT_MODELS = (
+    *TABULAR[:5],
+    "skeleton",
+    "fusion_cross_attention",
+    "fusion_concat",
+    "fusion_late",
+)
+"""What :func:`cpexplore.learning.cross_validate` trains unless told otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CrossvalSpec:
+    """What is trained in every fold, and how."""
+
+    models: tuple[str, ...] = DEFAULT_MODELS
+    """Names from :data:`TABULAR` and :data:`VARIANTS`."""
+    backbone: STGCNConfig = field(default_factory=lambda: STGCNConfig.preset("quick"))
+    """The skeleton network."""
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+    """The fusion network; ``fusion`` and ``map_dim`` are set by model and backbone."""
+    fit: FitConfig = field(default_factory=FitConfig)
+    """The recipe of all networks."""
+
+    def __post_init__(self) -> None:
+        for model in self.models:
+            check_option("models", model, (*TABULAR, *VARIANTS))
+
+    @property
+    def networks(self) -> dict[str, Variant]:
+        """The variants that are asked for, in order."""
+        return {name: VARIANTS[name] for name in self.models if name in VARIANTS}
