@@ -13,6 +13,8 @@ _EXCHANGED = (*_JUDGED, "small_toe")
 _TOLERANCE_LL = 0.05
 _FEWEST_JOINTS = 2
 _FURTHEST = 25.0
+_PRIOR = 0.5
+_UNSURE = 0.35
 
 
 def unswap_legs(
@@ -41,14 +43,15 @@ def unswap_legs(
 
     Notes
     -----
-    A Viterbi path over {keep, swap} for each pair of neighbouring frames. The cost of
-    a frame is the squared distance of each joint from where constant velocity puts it,
-    in units of 0.05 leg lengths and weighted by confidence. As keeping and swapping
-    a whole stretch cost the same, only *changes* are states (changed or not), and the
-    labels of the majority of frames of a stretch are kept.
+    A Viterbi path over {keep, swap} of two neighbouring frames. The cost of a frame is
+    the squared distance of each joint from where constant velocity puts it, in units
+    of 0.05 leg lengths and weighted by confidence.
 
     Differs from a plain squared distance: the cost of one joint is capped at 25 (five
-    times the unit), so that a spike cannot buy a swap.
+    times the unit), so that a spike cannot buy a swap; joints that meet for one frame
+    are left out; and a swapped frame costs 0.5, because motion alone cannot tell a
+    stretch that is swapped throughout from one that is not. A stretch of which more
+    than 35 % is swapped is counted as unsure.
     """
     check_range("penalty", penalty, low=0)
     check_range("max_gap_s", max_gap_s, low=0)
@@ -64,11 +67,8 @@ def unswap_legs(
     for stretch in np.split(frames, np.flatnonzero(np.diff(frames) > longest) + 1):
         if len(stretch) < 3 or not scale > 0:
             continue
-        changes = _changes(legs[stretch], confidence[stretch], stretch, scale, penalty)
-        state = np.cumsum(changes) % 2 == 1
-        share = state.mean()
-        unsure += int(abs(share - 0.5) < 0.1) * len(stretch)
-        state ^= share > 0.5
+        state = _labels(legs[stretch], confidence[stretch], stretch, scale, penalty)
+        unsure += len(stretch) * int(state.mean() > _UNSURE)
         inside = np.arange(stretch[0], stretch[-1] + 1)
         swapped[inside] = state[np.searchsorted(stretch, inside, side="right") - 1]
     return with_audit(
@@ -102,14 +102,14 @@ def _collapsed(legs: np.ndarray) -> np.ndarray:
     return collapsed
 
 
-def _changes(
+def _labels(
     legs: np.ndarray,
     confidence: np.ndarray,
     frames: np.ndarray,
     scale: float,
     penalty: float,
 ) -> np.ndarray:
-    """Whether the labels change from the frame before, (time,), by Viterbi."""
+    """Whether the labels of each frame are swapped, (time,), by Viterbi."""
     unit = _TOLERANCE_LL * scale
     weight = confidence.min(axis=1)
     start = _cost(legs[1:2], legs[:1], weight[1:2], unit)
@@ -138,18 +138,32 @@ def _cost(
 
 
 def _viterbi(start: np.ndarray, cost: np.ndarray, penalty: float) -> np.ndarray:
-    """Cheapest sequence of changes; ``cost (time, changed before, changed now)``."""
-    stay, change = float(start[0]), float(start[1]) + penalty
+    """Cheapest sequence of kept (False) and swapped (True) labels.
+
+    ``cost (time, changed before, changed now)``. The states are the labels of the last
+    two frames; keeping and swapping throughout would cost the same without the small
+    cost of every swapped frame.
+    """
+    costs = cost + np.array([0.0, penalty])
+    stay, change = start.tolist()
+    change += penalty
+    kk, ks, sk, ss = stay, change + _PRIOR, change + _PRIOR, stay + 2 * _PRIOR
     origins = []
-    for (stay_stay, stay_change), (change_stay, change_change) in cost.tolist():
-        to_stay = (stay + stay_stay, change + change_stay)
-        to_change = (stay + stay_change, change + change_change)
-        origins.append((to_stay[1] < to_stay[0], to_change[1] < to_change[0]))
-        stay, change = min(to_stay), min(to_change) + penalty
-    path = [change < stay]
+    for (stayed_stay, stayed_change), (changed_stay, changed_change) in costs.tolist():
+        to_kk = (kk + stayed_stay, sk + changed_stay)
+        to_ks = (kk + stayed_change, sk + changed_change)
+        to_sk = (ks + changed_change, ss + stayed_change)
+        to_ss = (ks + changed_stay, ss + stayed_stay)
+        origins.append([to[1] < to[0] for to in (to_kk, to_ks, to_sk, to_ss)])
+        kk, ks, sk, ss = min(to_kk), min(to_ks), min(to_sk), min(to_ss)
+        ks, ss = ks + _PRIOR, ss + _PRIOR
+    state = int(np.argmin([kk, ks, sk, ss]))
+    path = [state % 2]
     for origin in reversed(origins):
-        path.append(origin[path[-1]])
-    return np.array([False, *reversed(path)])
+        path.append(state // 2)
+        state = 2 * origin[state] + state // 2
+    path.append(state // 2)
+    return np.array(path[::-1], bool)
 
 
 def _exchange(walk: xr.Dataset, swapped: np.ndarray) -> xr.Dataset:
