@@ -181,9 +181,9 @@ def conformal_thresholds(
     """
     check_columns(oof, [groups, "gmfcs", *_P], name="oof")
     check_range("coverage", coverage, low=0, high=1, inclusive=False)
-    known = oof[oof["gmfcs"].notna()]
+    known = oof.loc[oof["gmfcs"].notna()]
     shuffled = known.sample(frac=1, random_state=np.random.default_rng(rng))
-    units = shuffled.drop_duplicates([groups, "gmfcs"])
+    units = shuffled.drop_duplicates(subset=[groups, "gmfcs"])
     scores = inclusion_scores(units[_P].to_numpy("float64"))
     target = gmfcs.encode(units["gmfcs"])
     return pd.Series(
@@ -255,12 +255,12 @@ def conformal_sets(
     """
     check_columns(oof, ["walk_id", "seed", "fold", groups, *_P], name="oof")
     check_option("model", model, sorted(oof["model"].unique()))
-    table = oof[(oof["model"] == model) & oof["gmfcs"].notna()]
+    table = oof.loc[(oof["model"] == model) & oof["gmfcs"].notna()]
     rng = np.random.default_rng(rng)
     parts = []
     for _, of_seed in table.groupby("seed"):
         for fold, rows in of_seed.groupby("fold"):
-            others = of_seed[of_seed["fold"] != fold]
+            others = of_seed.loc[of_seed["fold"] != fold]
             thresholds = conformal_thresholds(
                 others, coverage=coverage, groups=groups, rng=rng
             )
@@ -288,10 +288,10 @@ def coverage_by_level(
         ``level, estimate, ci_low, ci_high, ci_level, mean_size, n_patients``.
     """
     check_columns(sets, [groups, "gmfcs", "covered", "size"], name="sets")
-    units = sets.drop_duplicates([groups, "gmfcs"])
+    units = sets.drop_duplicates(subset=[groups, "gmfcs"])
     rows = []
     for level, of_level in units.groupby("gmfcs", observed=True):
-        hits, n = int(of_level["covered"].sum()), len(of_level)
+        hits, n = np.count_nonzero(of_level["covered"]), len(of_level)
         interval = stats.binomtest(hits, n).proportion_ci(ci_level)
         row = {"level": level, "estimate": hits / n, "ci_low": interval.low}
         row |= {"ci_high": interval.high, "ci_level": ci_level}
@@ -333,7 +333,7 @@ def risk_coverage(
     """
     check_columns(oof, ["model", "gmfcs", groups, *_P], name="oof")
     check_option("model", model, sorted(oof["model"].unique()))
-    rows = oof[(oof["model"] == model) & oof["gmfcs"].notna()]
+    rows = oof.loc[(oof["model"] == model) & oof["gmfcs"].notna()]
     proba = rows[_P].to_numpy("float64")
     order = np.argsort(-proba.max(1), kind="stable")
     wrong = (proba.argmax(1) != gmfcs.encode(rows["gmfcs"]))[order]
@@ -358,7 +358,7 @@ def _with_sets(
     rows: pd.DataFrame, thresholds: pd.Series, *, groups: str
 ) -> pd.DataFrame:
     sets = prediction_sets(rows[_P].to_numpy("float64"), thresholds)
-    table = rows[["walk_id", groups, "seed", "fold", "gmfcs"]].copy()
+    table = rows.filter(items=["walk_id", groups, "seed", "fold", "gmfcs"])
     table["lowest"] = [levels[0] for levels in sets]
     table["highest"] = [levels[-1] for levels in sets]
     table["size"] = [len(levels) for levels in sets]

@@ -85,17 +85,15 @@ def cross_validate(
     if features is None:
         features = _core_features(cohort, n_jobs=n_jobs)
     features = features.reindex(cohort.index.index)
-    splits = [
-        make_folds(cohort.index, folds=folds, seed=number)
-        for number in range(seed, seed + repeats)
-    ]
+    seeds = range(seed, seed + repeats)
+    splits = [make_folds(cohort.index, folds=folds, seed=each) for each in seeds]
     table = pd.concat(splits, ignore_index=True)
     _claim(out, _fingerprint(spec, table, features, windows))
     tables = _tables(cohort, features, spec)
     tasks = [
         FoldTask(
-            seed=int(of_seed),
-            fold=int(fold),
+            seed=of_seed,
+            fold=int(str(fold)),
             index=cohort.index,
             held_out=tuple(rows["walk_id"]),
             windows=windows,
@@ -107,7 +105,8 @@ def cross_validate(
             out=out,
             progress=progress and n_jobs == 1,
         )
-        for (of_seed, fold), rows in table.groupby(["seed", "fold"])
+        for of_seed, split in zip(seeds, splits, strict=True)
+        for fold, rows in split.groupby("fold")
     ]
     _run_folds(tasks, n_jobs=n_jobs, progress=progress)
     return _collect(out, tasks, index=cohort.index, folds=table)
@@ -133,7 +132,7 @@ def _core_features(cohort: Cohort, *, n_jobs: int) -> pd.DataFrame:
     from cpexplore.gait import extract_features, feature_columns
 
     features = extract_features(cohort, n_jobs=n_jobs)
-    return features[list(feature_columns(core=True).index)]
+    return features.filter(items=list(feature_columns(core=True).index))
 
 
 def _tables(
@@ -167,7 +166,7 @@ def _fingerprint(
     """What a run directory must have been started with, to be resumed."""
     digest = hashlib.sha256(json.dumps(asdict(spec), sort_keys=True).encode())
     for part in (folds, features.sort_index()):
-        digest.update(pd.util.hash_pandas_object(part).to_numpy().tobytes())
+        digest.update(part.to_csv().encode())
     digest.update(np.ascontiguousarray(windows.x).tobytes())
     return digest.hexdigest()
 
@@ -209,6 +208,6 @@ def _collect(
         table = pd.concat(compared, ignore_index=True)
         write_table(out / FILES["comparisons"], table)
     if not run.has("config"):
-        study = {"spec": asdict(tasks[0].spec), "folds": int(folds["fold"].max()) + 1}
+        study = {"spec": asdict(tasks[0].spec), "folds": folds["fold"].nunique()}
         write_json(out / FILES["config"], study)
     return run

@@ -110,10 +110,11 @@ def inner_split(index: pd.DataFrame, *, seed: int) -> tuple[list[str], list[str]
     """
     index = index.sort_index()
     patients = index["patient_id"]
-    if patients.nunique() < _INNER_SPLITS:
+    n_patients = len(set(patients))
+    if n_patients < _INNER_SPLITS:
         raise ValueError(
             f"A fold must have at least {_INNER_SPLITS} training patients; got "
-            f"{patients.nunique()}. Use more patients or fewer folds."
+            f"{n_patients}. Use more patients or fewer folds."
         )
     splitter = StratifiedGroupKFold(_INNER_SPLITS, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
@@ -287,13 +288,13 @@ class Fold:
             windows = self.task.windows.of(inner.index.tolist())
             table = self.task.select(self.backbones["skeleton"], windows, inner)
             check_columns(table, ["feature", "kept", "score"], name="select")
-            table = table[table["feature"].isin(usable)].reset_index(drop=True)
-        if not table["kept"].any():
+            table = table.loc[table["feature"].isin(usable)].reset_index(drop=True)
+        if not any(table["kept"]):
             raise ValueError(
                 f"`select` must keep a usable feature; got none of {len(usable)} in "
                 f"fold {self.task.fold}."
             )
-        table = table[["feature", "kept", "score"]]
+        table = table.filter(items=["feature", "kept", "score"])
         table.insert(0, "seed", self.task.seed)
         table.insert(1, "fold", self.task.fold)
         return table

@@ -184,7 +184,7 @@ def score(
     seed = int(rng.integers(2**63))
     tables = []
     for model, rows in table.groupby("model", sort=False):
-        weights = _resampled(rows[groups], n_resamples=n_resamples, rng=seed)
+        weights = _resampled(rows[groups].to_numpy(), n_resamples=n_resamples, rng=seed)
         scores = _scores(_predictions(rows, weights))
         summary = _summary(scores, ci_level=ci_level)
         summary["n_walks"] = rows["walk_id"].nunique()
@@ -192,7 +192,7 @@ def score(
         tables.append(summary.assign(model=model))
     columns = ["model", "metric", "level", "estimate", "ci_low", "ci_high"]
     columns += ["ci_level", "n_walks", "n_patients"]
-    return pd.concat(tables, ignore_index=True)[columns]
+    return pd.concat(tables, ignore_index=True).filter(items=columns)
 
 
 def compare(
@@ -230,7 +230,7 @@ def compare(
     """
     table = _known(oof, groups=groups)
     rows_a, rows_b = _paired(table, a, b)
-    weights = _resampled(rows_a[groups], n_resamples=n_resamples, rng=rng)
+    weights = _resampled(rows_a[groups].to_numpy(), n_resamples=n_resamples, rng=rng)
     pairs = [_predictions(rows, weights) for rows in (rows_a, rows_b)]
     difference = {
         (name, "all"): metric(pairs[0]) - metric(pairs[1])
@@ -268,15 +268,16 @@ def mcnemar(right_a: np.ndarray, right_b: np.ndarray, *, groups: np.ndarray) -> 
     Yang, Sun and Hardin, A note on the tests for clustered matched-pair binary data,
     Biometrical Journal 52 (2010) 638-652.
     """
-    gain = pd.Series(right_a.astype(float) - right_b).groupby(groups).sum()
-    spread = (gain**2).sum()
+    patient, _ = pd.factorize(groups)
+    gain = np.bincount(patient, weights=right_a.astype(float) - right_b)
+    spread = np.square(gain).sum()
     return float(stats.chi2.sf(gain.sum() ** 2 / spread, 1)) if spread else 1.0
 
 
 def _known(oof: pd.DataFrame, *, groups: str) -> pd.DataFrame:
     needed = ["walk_id", groups, "gmfcs", "model", *PROBABILITIES]
     check_columns(oof, needed, name="oof")
-    known = oof[oof["gmfcs"].notna()]
+    known = oof.loc[oof["gmfcs"].notna()]
     if known.empty:
         raise ValueError("`oof` must have rows with a level in `gmfcs`; got none.")
     return known
@@ -287,7 +288,7 @@ def _paired(table: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.DataF
         check_option(name, model, sorted(table["model"].unique()))
     key = ["walk_id"] + (["seed"] if "seed" in table else [])
     rows_a, rows_b = (
-        table[table["model"] == model].sort_values(key).reset_index(drop=True)
+        table.loc[table["model"] == model].sort_values(by=key).reset_index(drop=True)
         for model in (a, b)
     )
     if not rows_a[key].equals(rows_b[key]):
@@ -299,10 +300,10 @@ def _paired(table: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.DataF
 
 
 def _resampled(
-    groups: pd.Series, *, n_resamples: int, rng: np.random.Generator | int | None
+    groups: np.ndarray, *, n_resamples: int, rng: np.random.Generator | int | None
 ) -> np.ndarray:
     """Weights (1 + n_resamples, n): every row once, then the bootstrap resamples."""
-    drawn = cluster_weights(groups.to_numpy(), n_resamples=n_resamples, rng=rng)
+    drawn = cluster_weights(groups, n_resamples=n_resamples, rng=rng)
     return np.concatenate([np.ones((1, len(groups))), drawn])
 
 

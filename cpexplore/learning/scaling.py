@@ -1,6 +1,6 @@
 """Standard scores of gait features, learned from training walks only."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,9 +44,9 @@ class FeatureScaler:
         """Rebuild from the fields as read from JSON."""
         return cls(**{name: tuple(content[name]) for name in ("columns", "mean", "sd")})
 
-    def select(self, columns: list[str]) -> "FeatureScaler":
+    def select(self, columns: Collection[str]) -> "FeatureScaler":
         """Keep these columns, in the scaler's order."""
-        keep = [i for i, name in enumerate(self.columns) if name in set(columns)]
+        keep = [i for i, name in enumerate(self.columns) if name in columns]
         return FeatureScaler(
             columns=tuple(self.columns[i] for i in keep),
             mean=tuple(self.mean[i] for i in keep),

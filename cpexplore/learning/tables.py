@@ -39,7 +39,7 @@ def speed_table(features: pd.DataFrame) -> pd.DataFrame:
         If the features lack it.
     """
     check_columns(features, [SPEED], name="features")
-    return features[[SPEED]]
+    return features.filter(items=[SPEED])
 
 
 def metadata_table(index: pd.DataFrame) -> pd.DataFrame:

@@ -90,7 +90,7 @@ def fit_boosting(
         max_leaf_nodes=8,
         min_samples_leaf=10,
         l2_regularization=1.0,
-        early_stopping=False,
+        early_stopping=False,  # type: ignore[arg-type]
         random_state=0,
     )
     weights = class_weights(target, balance=balance)
@@ -110,7 +110,8 @@ class Boosting:
     def log_proba(self, scores: np.ndarray) -> np.ndarray:
         """Log-probabilities (W, 4) for standard scores (W, F), NaN where missing."""
         proba = np.full((len(scores), self.n_levels), _FLOOR)
-        proba[:, self.trees.classes_] = self.trees.predict_proba(scores)
+        levels = np.asarray(self.trees.classes_)
+        proba[:, levels] = self.trees.predict_proba(scores)
         return np.log(np.maximum(proba, _FLOOR) / proba.sum(1, keepdims=True))
 
 
