@@ -5,9 +5,7 @@ half-written one and an interrupted run resumes where it stopped.
 """
 
 import json
-import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +15,15 @@ import pandas as pd
 import xarray as xr
 
 from cpexplore import gmfcs
+from cpexplore.io.files import write_atomic
+from cpexplore.io.store import WalkStore
 
 FILES: Mapping[str, str] = {
     "config": "config.json",
     "environment": "environment.json",
     "index": "index.parquet",
     "folds": "folds.parquet",
+    "walks": "walks.zarr",
     "features": "features.parquet",
     "feature_reasons": "feature_reasons.parquet",
     "oof": "oof.parquet",
@@ -120,16 +121,19 @@ class Run:
         return {file.stem: pd.read_csv(file) for file in sorted(folder.glob("*.csv"))}
 
     def walk(self, walk_id: str) -> xr.Dataset:
-        """Read one of the cleaned walks kept with the run.
+        """Read one cleaned walk.
 
         Raises
         ------
         KeyError
-            If the run did not keep this walk.
+            If the run has no such walk.
         """
-        from cpexplore.io.store import WalkStore
+        return self.walks[walk_id]
 
-        return WalkStore(self.path / "walks.zarr")[walk_id]
+    @cached_property
+    def walks(self) -> WalkStore:
+        """The cleaned walks of the study."""
+        return WalkStore(self.path / FILES["walks"])
 
     @property
     def simulated(self) -> bool:
@@ -204,34 +208,6 @@ def load_run(path: str | Path) -> Run:
             "Make one with `cpexplore run`."
         )
     return Run(path)
-
-
-def write_atomic(path: Path, write: Callable[[Path], object]) -> Path:
-    """Write a file so that it is either complete or absent.
-
-    Parameters
-    ----------
-    path : path
-        Where the file shall be; its folder is made.
-    write : callable
-        Called with a temporary path in the same folder; must write the file there.
-
-    Returns
-    -------
-    path
-        The same ``path``, for chaining.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
 
 
 def write_table(path: Path, table: pd.DataFrame) -> Path:

@@ -3,7 +3,8 @@ import re
 import pandas as pd
 import pytest
 
-from cpexplore.runs import load_run, write_atomic, write_json, write_table
+from cpexplore.io.files import write_atomic
+from cpexplore.runs import load_run, write_json, write_table
 
 
 def test_a_folder_that_is_no_run_says_so(tmp_path):

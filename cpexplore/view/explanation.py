@@ -7,8 +7,11 @@ import numpy as np
 import pandas as pd
 
 from cpexplore import gmfcs
-from cpexplore.runs import Explanation, write_atomic
+from cpexplore.gait import joint_angles
+from cpexplore.io.files import write_atomic
+from cpexplore.runs import Explanation
 from cpexplore.view import html, plots
+from cpexplore.view.player import html_fragments, make_clip
 from cpexplore.view.tables import PROBABILITIES, predicted_level
 
 _FUSION = "fusion_cross_attention"
@@ -37,10 +40,13 @@ def write_explanation(explanation: Explanation, *, out: Path) -> Path:
     path
         ``out``: one file, no outside address.
     """
-    from cpexplore.view.player import SkeletonPlayer, html_fragments
-
     walk = explanation.walk
-    player = SkeletonPlayer(walk, explanation.saliency, events=explanation.events)
+    clip = make_clip(
+        walk,
+        explanation.saliency,
+        angles=joint_angles(walk),
+        events=explanation.events,
+    )
     simulated = bool(walk.attrs["simulated"])
     page = html.render(
         "explain.html.j2",
@@ -50,7 +56,7 @@ def write_explanation(explanation: Explanation, *, out: Path) -> Path:
         headline=_headline(explanation),
         cards=_cards(explanation),
         probabilities=_probability_grid(explanation.probabilities),
-        player=html_fragments([player])[0],
+        player=html_fragments([clip])[0],
         curve_plots=_curve_plots(explanation),
         events=_event_grid(explanation.events),
         feature_note=_FEATURE_NOTE,

@@ -15,7 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cpexplore._validation import check_option
-from cpexplore.runs import Run, write_atomic, write_json
+from cpexplore.io.files import write_atomic
+from cpexplore.runs import Run, write_json
 
 WIDTH_MM = {"single": 89.0, "double": 183.0}
 """Column widths of a journal page."""

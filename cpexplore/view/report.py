@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 
 from cpexplore import gmfcs
-from cpexplore.runs import Run, write_atomic
+from cpexplore.gait import joint_angles
+from cpexplore.io.files import write_atomic
+from cpexplore.runs import Run
 from cpexplore.view import html, plots
+from cpexplore.view.player import Clip, html_fragments, make_clip, walk_saliency
 from cpexplore.view.tables import PROBABILITIES, confusion_counts, predicted_level
 
 FUSION, SKELETON = "fusion_cross_attention", "skeleton"
@@ -232,21 +235,19 @@ def _saliency_plots(run: Run) -> list[html.Picture]:
 
 
 def _players(run: Run) -> list[dict[str, str]]:
-    from cpexplore.view.player import SkeletonPlayer, html_fragments
-
     walk_ids = list(dict.fromkeys(run.saliency["window_walk_id"].values.tolist()))
     levels = run.index["gmfcs"].astype(str)
     first = {levels[walk_id]: walk_id for walk_id in reversed(walk_ids)}
     chosen = [first[level] for level in gmfcs.LEVELS if level in first][:3]
     answers = _answers(run)
-    players = [SkeletonPlayer(*walk_with_saliency(run, walk_id)) for walk_id in chosen]
+    fragments = html_fragments([first_window(run, walk_id) for walk_id in chosen])
     return [
         {
             "title": f"Walk {walk_id}, GMFCS {levels[walk_id]}, fusion says "
             f"{answers[walk_id]}",
             "html": fragment,
         }
-        for walk_id, fragment in zip(chosen, html_fragments(players), strict=True)
+        for walk_id, fragment in zip(chosen, fragments, strict=True)
     ]
 
 
@@ -256,26 +257,33 @@ def _answers(run: Run) -> pd.Series:
     return pd.Series(predicted_level(mean).astype(str), mean.index)
 
 
-def walk_with_saliency(run: Run, walk_id: str):
-    """A kept walk cut to its first kept window, and that window's saliency.
+def first_window(run: Run, walk_id: str) -> Clip:
+    """Cut a walk to the first window with a saliency map, so that a page stays small.
+
+    Parameters
+    ----------
+    run : Run
+        A finished run.
+    walk_id : str
+        A walk with at least one window map.
 
     Returns
     -------
-    tuple
-        The walk (Dataset) and the saliency (method, level, time, keypoint).
+    Clip
+        For :func:`cpexplore.view.player.html_fragments`.
     """
     saliency = run.saliency
     window = int(np.flatnonzero(saliency["window_walk_id"].values == walk_id)[0])
-    maps = saliency["window_saliency"].isel(window=window)
-    clock = np.unique(maps["window_time_s"].values)
-    walk = run.walk(walk_id)
-    walk = walk.sel(time=slice(clock[0] - 1e-6, clock[-1] + 1e-6))
-    maps = maps.assign_coords(time=maps["window_time_s"].values)
-    maps = maps.drop_duplicates("time").sortby("time")
-    maps = maps.drop_vars(
-        [name for name in maps.coords if str(name).startswith("window")]
+    clock = saliency["window_time_s"].values[window]
+    inside = slice(clock.min() - 1e-6, clock.max() + 1e-6)
+    walk = run.walk(walk_id).sel(time=inside)
+    maps = walk_saliency(run, walk_id)
+    return make_clip(
+        walk,
+        None if maps is None else maps.sel(time=inside),
+        angles=joint_angles(walk),
+        level=str(run.index.loc[walk_id, "gmfcs"]),
     )
-    return walk, maps
 
 
 def _association_grid(run: Run) -> html.Grid:

@@ -1,0 +1,21 @@
+"""The paper's two steps, end to end and resumable, and the explanation of one walk."""
+
+from cpexplore.pipeline.commands import (
+    explain_to_page,
+    features_to_files,
+    find_walk,
+    load_cohort,
+    simulate_to_folder,
+)
+from cpexplore.pipeline.explaining import explain
+from cpexplore.pipeline.study import run
+
+__all__ = [
+    "explain",
+    "explain_to_page",
+    "features_to_files",
+    "find_walk",
+    "load_cohort",
+    "run",
+    "simulate_to_folder",
+]

@@ -1,0 +1,159 @@
+"""What the command line asks for: from words and paths to files."""
+
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from cpexplore import datasets, gait
+from cpexplore._validation import check_option
+from cpexplore.cohort import Cohort
+from cpexplore.datasets.native import is_native, load_native, write_native
+from cpexplore.io import read_walk
+from cpexplore.io.files import write_atomic
+from cpexplore.pipeline.explaining import explain
+from cpexplore.runs import Run, load_run
+from cpexplore.simulate import PARAMETERS
+from cpexplore.view.explanation import write_explanation
+
+SAMPLE = "sample:"
+
+LAYOUTS = ("native", "gaitlab")
+
+PRESETS = {"demo": 96, "gillette": 797}
+"""Patients of the simulated cohorts."""
+
+
+def load_cohort(source: str, *, n_patients: int | None = None) -> Cohort:
+    """Load the cohort that the user named.
+
+    Parameters
+    ----------
+    source : str
+        ``simulated``, or a folder: the layout of the Gillette release, or one written
+        by ``cpexplore simulate``.
+    n_patients : int, optional
+        Of the simulated cohort; 96 when not given.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder does not exist or holds no cohort.
+    """
+    if source == "simulated":
+        return datasets.simulated_cohort(n_patients=n_patients or PRESETS["demo"])
+    root = Path(source)
+    if not root.is_dir():
+        raise FileNotFoundError(
+            f"`cohort` must be 'simulated' or an existing folder; got {source!r}."
+        )
+    return load_native(root) if is_native(root) else datasets.load_gaitlab(root)
+
+
+def find_walk(
+    name: str,
+    *,
+    run: Run | None = None,
+    fps: float | None = None,
+    keypoint_set: str | None = None,
+) -> xr.Dataset:
+    """Find the walk that the user named.
+
+    Parameters
+    ----------
+    name : str
+        ``sample:NAME``, a file or folder, or a walk id of ``run``.
+    run : Run, optional
+        Whose walks are searched when there is no such file.
+    fps, keypoint_set
+        For files that do not say.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is none of them.
+    """
+    if name.startswith(SAMPLE):
+        return datasets.sample_walk(name.removeprefix(SAMPLE))
+    if Path(name).exists():
+        return read_walk(name, fps=fps, keypoint_set=keypoint_set)
+    if run is not None and name in run.walks:
+        return run.walk(name)
+    where = " or a walk id of the run" if run is not None else ""
+    raise FileNotFoundError(
+        f"`walk` must be an existing file, 'sample:NAME'{where}; got {name!r}."
+    )
+
+
+def explain_to_page(
+    walk: str,
+    *,
+    run: Path,
+    out: Path | None = None,
+    fps: float | None = None,
+    keypoint_set: str | None = None,
+) -> Path:
+    """Explain a walk and write ``explain.html``; returns its path."""
+    loaded = load_run(run)
+    found = find_walk(walk, run=loaded, fps=fps, keypoint_set=keypoint_set)
+    explanation = explain(found, loaded)
+    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in _name(found))
+    folder = out or loaded.path / "explain" / name
+    return write_explanation(explanation, out=folder / "explain.html")
+
+
+def features_to_files(
+    paths: list[str],
+    *,
+    out: Path,
+    fps: float | None = None,
+    keypoint_set: str | None = None,
+) -> list[Path]:
+    """Write the gait features of recordings, and the reasons for what is missing."""
+    analyses = [
+        gait.analyse_walk(find_walk(path, fps=fps, keypoint_set=keypoint_set))
+        for path in paths
+    ]
+    names = [_name(analysis.walk) for analysis in analyses]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(
+            f"`paths` must name different walks; {twice[0]!r} is given "
+            f"{names.count(twice[0])} times."
+        )
+    table = pd.DataFrame(
+        [analysis.features for analysis in analyses],
+        index=pd.Index(names, name="walk_id"),
+    )
+    reasons = pd.concat(
+        [a.reasons.assign(walk_id=n) for a, n in zip(analyses, names, strict=True)]
+    )[["walk_id", "feature", "reason"]]
+    beside = out.with_name(f"{out.stem}_reasons.csv")
+    return [
+        write_atomic(out, lambda file: table.to_csv(file)),
+        write_atomic(beside, lambda file: reasons.to_csv(file, index=False)),
+    ]
+
+
+def simulate_to_folder(
+    out: Path, *, preset: str, patients: int | None, seed: int, layout: str, world: str
+) -> list[str]:
+    """Simulate a cohort into a new folder; returns what to tell the user."""
+    check_option("layout", layout, LAYOUTS)
+    check_option("preset", preset, tuple(PRESETS))
+    cohort = datasets.simulated_cohort(
+        n_patients=patients or PRESETS[preset], seed=seed, world=world
+    )
+    write = write_native if layout == "native" else datasets.write_gaitlab
+    write(cohort, out)
+    levels = cohort.index["gmfcs"].value_counts(sort=False)
+    return [
+        str(out),
+        f"{len(cohort)} simulated walks of {cohort.index['patient_id'].nunique()} "
+        f"children; levels {', '.join(f'{k} {n}' for k, n in levels.items())}.",
+        f"simulator parameters {PARAMETERS.hash()}, seed {seed}, world {world}.",
+    ]
+
+
+def _name(walk: xr.Dataset) -> str:
+    return str(walk.attrs["walk_id"])

@@ -1,0 +1,204 @@
+"""Explaining one walk with the models of a finished run."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from cpexplore import gait, gmfcs, learning
+from cpexplore.learning import FoldModels
+from cpexplore.learning.calibration import conformal_thresholds, prediction_sets
+from cpexplore.pipeline.saliency import explain_windows
+from cpexplore.runs import Explanation, Run
+from cpexplore.windows import WindowConfig, Windows, walk_windows
+
+FUSION = "fusion_cross_attention"
+COVERAGE = 0.9
+
+_PROBABILITIES = [f"p_{level}" for level in gmfcs.LEVELS]
+
+
+def explain(walk: xr.Dataset, run: Run) -> Explanation:
+    """Explain which GMFCS level the models of a run give a walk, and why.
+
+    Parameters
+    ----------
+    walk : xarray.Dataset
+        A raw or cleaned walk of any keypoint set.
+    run : Run
+        A finished run.
+
+    Returns
+    -------
+    Explanation
+        Probabilities by model, prediction set, saliency on the walk's clock, gait
+        features with what each contributes, and plain notes.
+
+    Raises
+    ------
+    ValueError
+        If ``walk`` is no valid walk, or no keypoint of it was ever seen.
+
+    Notes
+    -----
+    A walk of the run is asked of the models that have not seen its patient. Any other
+    walk is asked of the models of all folds; their log probabilities are averaged.
+    """
+    if not np.isfinite(walk["position"].values).any():
+        raise ValueError(
+            "`walk` must have at least one detected keypoint; "
+            f"{walk.attrs['walk_id']!r} has none. Check the file with "
+            "`cpexplore check`."
+        )
+    analysis = gait.analyse_walk(walk)
+    windows = walk_windows(analysis.walk, _window_config(run))
+    models = fold_models_for(walk, run)
+    features = analysis.features.to_frame(walk.attrs["walk_id"]).T
+    probabilities = mean_prediction(models, windows, features)
+    fused = probabilities.set_index("model").loc[[FUSION], _PROBABILITIES]
+    oof = run.oof[run.oof["model"] == FUSION]
+    thresholds = conformal_thresholds(oof, coverage=COVERAGE)
+    return Explanation(
+        walk=analysis.walk,
+        run_path=run.path,
+        probabilities=probabilities,
+        prediction_set=prediction_sets(fused.to_numpy(), thresholds)[0],
+        set_level=COVERAGE,
+        saliency=explain_windows(models, windows, analysis.walk),
+        features=analysis.features,
+        feature_reasons=analysis.reasons,
+        events=analysis.events,
+        curves=_curves(analysis),
+        contributions=contributions(models, windows, features, run=run),
+        notes=_notes(run, models, windows),
+    )
+
+
+def fold_models_for(walk: xr.Dataset, run: Run) -> list[FoldModels]:
+    """The models that may judge a walk: never those that have seen its patient."""
+    models = learning.load_fold_models(run)
+    walk_id, patient_id = walk.attrs["walk_id"], walk.attrs["patient_id"]
+    folds = run.folds[run.folds["patient_id"] == patient_id]
+    known = walk_id in run.index.index and len(folds)
+    if not known:
+        return models
+    unseen = set(zip(folds["seed"], folds["fold"], strict=True))
+    return [m for m in models if (m.seed, m.fold) in unseen]
+
+
+def mean_prediction(
+    models: list[FoldModels], windows: Windows, features: pd.DataFrame
+) -> pd.DataFrame:
+    """Probabilities by walk and model, averaged over folds in log probability.
+
+    Parameters
+    ----------
+    models : list of FoldModels
+        At least one.
+    windows : Windows
+        Of the walks.
+    features : pandas.DataFrame
+        One row per walk.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``walk_id, model, n_windows, p_I, p_II, p_III, p_IV``.
+    """
+    answers = pd.concat([m.predict(windows, features) for m in models])
+    answers[_PROBABILITIES] = np.log(answers[_PROBABILITIES].clip(lower=1e-12))
+    keys = ["walk_id", "model", "n_windows"]
+    mean = answers.groupby(keys, sort=False)[_PROBABILITIES].mean()
+    proba = np.exp(mean)
+    return proba.div(proba.sum(axis=1), axis=0).reset_index()
+
+
+def contributions(
+    models: list[FoldModels], windows: Windows, features: pd.DataFrame, *, run: Run
+) -> pd.DataFrame:
+    """How much each feature moves the fusion's expected level.
+
+    Parameters
+    ----------
+    models, windows, features
+        Of one walk.
+    run : Run
+        Gives the medians that a feature is set to.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``feature, value, cohort_median, effect``, strongest first. ``effect`` is the
+        expected level (1 to 4) with the walk's value minus that with the median.
+    """
+    used = sorted({name for m in models for name in m.fusions[FUSION].features})
+    own = features.iloc[0]
+    used = [name for name in used if np.isfinite(own[name])]
+    medians = run.features[used].median()
+    variants = pd.concat([features] * (len(used) + 1))
+    variants.index = pd.Index(["", *used], name="walk_id")
+    for name in used:
+        variants.loc[name, name] = medians[name]
+    answers = mean_prediction(models, _repeated(windows, variants.index), variants)
+    answers = answers[answers["model"] == FUSION].set_index("walk_id")
+    expected = answers[_PROBABILITIES] @ np.arange(1, len(gmfcs.LEVELS) + 1)
+    table = pd.DataFrame(
+        {
+            "feature": used,
+            "value": own[used].to_numpy(),
+            "cohort_median": medians.to_numpy(),
+            "effect": (expected[""] - expected[used]).to_numpy(),
+        }
+    )
+    order = table["effect"].abs().sort_values(ascending=False, kind="stable").index
+    return table.loc[order].reset_index(drop=True)
+
+
+def _repeated(windows: Windows, names: pd.Index) -> Windows:
+    """The same windows again for each name, as if they were walks of that name."""
+    positions = np.tile(np.arange(len(windows)), len(names))
+    again = windows.select(positions)
+    return replace(again, walk_id=np.repeat(names.to_numpy(np.str_), len(windows)))
+
+
+def _curves(analysis: gait.GaitAnalysis) -> xr.Dataset:
+    """Mean curves of a walk by side, with the reference where there is one."""
+    cycles = analysis.cycles
+    sides = []
+    for side in ("left", "right"):
+        own = cycles.isel(stride=np.flatnonzero(cycles["side"].values == side))
+        mean = own.drop_vars("stride", errors="ignore").mean("stride")
+        mean["foot_off_pct"] = own["foot_off_pct"].mean("stride")
+        mean["n_strides"] = own.sizes["stride"]
+        sides.append(mean.assign_coords(side=side))
+    return xr.concat(sides, "side")
+
+
+def _window_config(run: Run) -> WindowConfig:
+    return WindowConfig(**run.config["windows"])
+
+
+def _notes(run: Run, models: list[FoldModels], windows: Windows) -> tuple[str, ...]:
+    trained = "simulated children" if run.simulated else "recorded patients"
+    index = run.index
+    notes = [
+        f"The models were trained on {trained} ({index['patient_id'].nunique()} "
+        f"patients, {len(index)} walks) of the run {run.path.name!r}; they know "
+        "nothing else. On any other person their answer shows how the method works, "
+        "it is no assessment.",
+        f"Asked: the models of {len(models)} fold(s) that have not seen this person.",
+        f"Windows of {run.config['windows']['length']} frames at 25 Hz: "
+        f"{len(windows)}.",
+    ]
+    if not len(windows):
+        notes.append(
+            "No pass was long and complete enough for a window: the skeleton models "
+            "answer with the shares of levels they were trained on."
+        )
+    elif windows.padded_pct.max() > 0:
+        notes.append(
+            f"{windows.padded_pct.max():.0f} % of a window was filled by playing the "
+            "pass forwards and backwards."
+        )
+    return tuple(notes)

@@ -1,0 +1,80 @@
+"""What a run was asked for, and with what it was made."""
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cpexplore.cohort import Cohort
+from cpexplore.runs import FILES, load_run, write_json
+from cpexplore.simulate import PARAMETERS
+from cpexplore.windows import WindowConfig
+
+_PACKAGES = ("cpexplore", "captum", "numpy", "pandas", "scikit-learn", "scipy")
+_PACKAGES += ("statsmodels", "torch", "xarray")
+
+
+def config_of(cohort: Cohort, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that decides the result of a study.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The walks with a level.
+    asked : mapping
+        Preset, folds, seed, epochs.
+    """
+    table = cohort.index.sort_index().to_csv()
+    config = {
+        "cohort": cohort.name,
+        "cohort_sha256": sha256(table.encode()).hexdigest(),
+        "notes": list(cohort.notes),
+        "windows": asdict(WindowConfig()),
+        **asked,
+    }
+    if cohort.simulated:
+        config["simulator"] = PARAMETERS.hash()
+    return config
+
+
+def environment() -> dict[str, Any]:
+    """Versions and threads of this process."""
+    return {
+        "machine": platform.machine(),
+        "packages": {name: version(name) for name in _PACKAGES},
+        "processors": os.cpu_count(),
+        "python": platform.python_version(),
+        "torch_threads": torch.get_num_threads(),
+    }
+
+
+def claim(out: Path, config: Mapping[str, Any]) -> None:
+    """Write the config of a new run, or make sure that ``out`` holds the same one.
+
+    Raises
+    ------
+    ValueError
+        If ``out`` holds another study or other files.
+    """
+    if (out / FILES["config"]).exists():
+        held = load_run(out).config
+        differing = sorted(key for key in config if config[key] != held.get(key))
+        if differing:
+            raise ValueError(
+                f"`out` must be a new folder or hold the same study; {str(out)!r} "
+                f"holds one with another {', '.join(differing)}. Choose another "
+                "folder or delete it."
+            )
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(
+            f"`out` must be a new or empty folder; {str(out)!r} holds other files. "
+            "Choose another one."
+        )
+    else:
+        write_json(out / FILES["config"], config)

@@ -1,0 +1,243 @@
+"""A study: features, skeleton network, saliency, fusion, statistics, report.
+
+Every stage writes its files atomically and is skipped when they exist, so that an
+interrupted study resumes where it stopped.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from joblib import Parallel, delayed
+from tqdm.auto import tqdm
+
+from cpexplore import gait, learning, stats
+from cpexplore._validation import check_option, check_range
+from cpexplore.cohort import Cohort
+from cpexplore.io.files import write_atomic
+from cpexplore.io.store import write_store
+from cpexplore.models import STGCNConfig
+from cpexplore.pipeline.records import claim, config_of, environment
+from cpexplore.pipeline.saliency import joint_ranking, selector, study_saliency
+from cpexplore.preprocessing import clean
+from cpexplore.runs import FILES, Run, load_run, write_json, write_netcdf, write_table
+from cpexplore.view.report import write_report
+from cpexplore.windows import Windows
+
+PRESETS = ("quick", "paper")
+
+COVARIATES = ("age_years", "sex", "leg_length_m", "speed_llps")
+"""What odds ratios are adjusted for, with and without the device."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What the stages need: the cohort, where to write, and how."""
+
+    cohort: Cohort
+    """Walks with a level only."""
+    out: Path
+    """The run directory."""
+    preset: str
+    """``quick`` or ``paper``."""
+    folds: int
+    """Patient-grouped folds."""
+    seed: int
+    """Of folds, training and resampling."""
+    epochs: int | None
+    """Epochs of every network; the recipe's own number when None."""
+    n_jobs: int
+    """Processes."""
+
+    @property
+    def finished(self) -> Run:
+        """What is on disk by now."""
+        return load_run(self.out)
+
+    @cached_property
+    def cleaned(self) -> Cohort:
+        """The cohort with the cleaned walks of the first stage."""
+        return replace(self.cohort, walks=self.finished.walks)
+
+    @cached_property
+    def windows(self) -> Windows:
+        """All windows, cut once."""
+        return self.cleaned.windows(n_jobs=self.n_jobs)
+
+    @cached_property
+    def core_features(self) -> pd.DataFrame:
+        """The side-free features that models and statistics use."""
+        return self.finished.features[gait.feature_columns(core=True).index.tolist()]
+
+    @property
+    def spec(self) -> learning.CrossvalSpec:
+        """What is trained in every fold."""
+        recipe = learning.FitConfig()
+        if self.epochs is not None:
+            recipe = replace(recipe, epochs=self.epochs)
+        backbone = STGCNConfig.preset(self.preset)
+        return learning.CrossvalSpec(backbone=backbone, fit=recipe)
+
+
+def run(
+    cohort: Cohort,
+    *,
+    out: str | Path,
+    preset: str = "quick",
+    folds: int = 5,
+    seed: int = 0,
+    epochs: int | None = None,
+    n_jobs: int = 1,
+) -> Run:
+    """Run the whole method on a cohort, or finish a run that was interrupted.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Walks; those without a level are left out of the study.
+    out : str or path
+        Run directory; made when absent.
+    preset : {"quick", "paper"}
+        Size of the skeleton network.
+    folds : int
+        Patient-grouped folds, at least 2.
+    seed : int
+        Seed of folds, training and resampling.
+    epochs : int, optional
+        Epochs of every network; default the recipe's own.
+    n_jobs : int
+        Processes; the result does not depend on it.
+
+    Returns
+    -------
+    Run
+        The finished run directory.
+
+    Raises
+    ------
+    ValueError
+        If ``preset`` is unknown, no walk has a level, or ``out`` holds something
+        else.
+    """
+    check_option("preset", preset, PRESETS)
+    check_range("folds", folds, low=2)
+    study = Study(
+        cohort=_with_levels(cohort),
+        out=Path(out),
+        preset=preset,
+        folds=folds,
+        seed=seed,
+        epochs=epochs,
+        n_jobs=n_jobs,
+    )
+    asked = {"preset": preset, "folds": folds, "seed": seed, "epochs": epochs}
+    claim(study.out, config_of(study.cohort, asked))
+    bar = tqdm(_STAGES, desc="study")
+    for name, files, stage in bar:
+        bar.set_postfix_str(name)
+        if not all((study.out / file).exists() for file in files):
+            stage(study)
+    return study.finished
+
+
+def _with_levels(cohort: Cohort) -> Cohort:
+    labelled = cohort.labelled()
+    if not len(labelled):
+        raise ValueError(
+            f"`cohort` must have walks with a GMFCS level; none of the {len(cohort)} "
+            f"walks of {cohort.name!r} has one."
+        )
+    return labelled
+
+
+def _records(study: Study) -> None:
+    write_json(study.out / FILES["environment"], environment())
+    write_table(study.out / FILES["index"], study.cohort.index)
+
+
+def _clean(study: Study) -> None:
+    write_store(study.out / FILES["walks"], _cleaned_walks(study))
+
+
+def _cleaned_walks(study: Study) -> Iterator[xr.Dataset]:
+    """Clean all walks, a few at a time, in the order of the index."""
+    walk_ids = study.cohort.index.index.to_numpy()
+    chunks = np.array_split(walk_ids, max(1, len(walk_ids) // 8))
+    done = Parallel(n_jobs=study.n_jobs, return_as="generator")(
+        delayed(_clean_chunk)(study.cohort.walks, chunk.tolist()) for chunk in chunks
+    )
+    for chunk in tqdm(done, desc="clean", total=len(chunks), leave=False):
+        yield from chunk
+
+
+def _clean_chunk(walks: Any, walk_ids: list[str]) -> list[xr.Dataset]:
+    return [clean(walks[walk_id]) for walk_id in walk_ids]
+
+
+def _features(study: Study) -> None:
+    analysis = gait.analyse_cohort(study.cleaned, n_jobs=study.n_jobs)
+    write_netcdf(study.out / FILES["curves"], analysis.curves)
+    write_table(study.out / FILES["feature_reasons"], analysis.reasons)
+    write_table(study.out / FILES["features"], analysis.features)
+
+
+def _models(study: Study) -> None:
+    learning.cross_validate(
+        study.cleaned,
+        study.spec,
+        folds=study.folds,
+        seed=study.seed,
+        features=study.core_features,
+        windows=study.windows,
+        select=selector(study.core_features),
+        out=study.out,
+        n_jobs=study.n_jobs,
+        progress=True,
+    )
+
+
+def _saliency(study: Study) -> None:
+    saliency = study_saliency(study.finished, study.windows, study.cleaned)
+    ranking = joint_ranking(saliency, study.cohort.index, seed=study.seed)
+    write_table(study.out / FILES["ranking"], ranking)
+    write_netcdf(study.out / FILES["saliency"], saliency)
+
+
+def _statistics(study: Study) -> None:
+    features, index = study.core_features, study.cohort.index
+    speed = features["speed_llps"].reindex(index.index)
+    index = index.assign(speed_llps=speed)
+    tables = {
+        "association": stats.associate(features, index, rng=study.seed),
+        "odds_ratios": stats.ordinal_effects(features, index),
+        "odds_ratios_adjusted": stats.ordinal_effects(
+            features, index, covariates=COVARIATES
+        ),
+        "odds_ratios_adjusted_device": stats.ordinal_effects(
+            features, index, covariates=(*COVARIATES, "device")
+        ),
+    }
+    for name, table in tables.items():
+        target = study.out / "statistics" / f"{name}.csv"
+        write_atomic(target, lambda file, t=table: t.to_csv(file, index=False))
+
+
+def _report(study: Study) -> None:
+    write_report(study.finished)
+
+
+_STAGES: tuple[tuple[str, tuple[str, ...], Callable[[Study], None]], ...] = (
+    ("records", (FILES["environment"], FILES["index"]), _records),
+    ("clean", (FILES["walks"],), _clean),
+    ("features", (FILES["features"],), _features),
+    ("models", (FILES["oof"], FILES["metrics"], FILES["comparisons"]), _models),
+    ("saliency", (FILES["saliency"],), _saliency),
+    ("statistics", ("statistics/odds_ratios_adjusted_device.csv",), _statistics),
+    ("report", ("report.html",), _report),
+)
+"""Name, files that show that it is done, function."""
