@@ -36,7 +36,7 @@ def _fold_block(block: Block) -> None:
     scale, shift = _affine(block.spatial_norm)
     block.spatial.channels.weight.mul_(scale[:, None])
     block.spatial.bias.mul_(scale)
-    block.spatial.shift = shift
+    block.spatial.channels.bias = nn.Parameter(shift)
     block.spatial_norm = nn.Identity()
     temporal = block.temporal
     last = temporal[-1] if isinstance(temporal, nn.Sequential) else temporal

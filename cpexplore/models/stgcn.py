@@ -96,10 +96,9 @@ class GraphConv(nn.Module):
     -----
     Differs from the published code: there, channels are mixed first. Both products are
     linear, so the order is free; mixing keypoints first keeps the larger of the two
-    intermediate results small wherever a block widens.
+    intermediate results small wherever a block widens. ``channels`` has a bias of its
+    own only after :func:`cpexplore.models.fold_batch_norm`.
     """
-
-    shift: Tensor | None
 
     def __init__(self, channels: tuple[int, int], *, graph: tuple[int, int]) -> None:
         super().__init__()
@@ -109,7 +108,6 @@ class GraphConv(nn.Module):
         )
         self.channels = nn.Linear(n_subsets * channels[0], channels[1], bias=False)
         self.bias = nn.Parameter(torch.zeros(n_subsets, channels[1]))
-        self.register_buffer("shift", None)
 
     def forward(
         self, x: Float[Tensor, "N C T V"], adjacency: Float[Tensor, "K V V"]
@@ -119,9 +117,10 @@ class GraphConv(nn.Module):
         mix = edges.permute(2, 0, 1).reshape(-1, v)  # (W*K, V)
         x = x.permute(0, 2, 3, 1).reshape(n * t, v, c)
         x = torch.bmm(mix.expand(n * t, -1, -1), x)  # (N*T, W*K, C)
-        x = self.channels(x.view(n, t, v, -1))  # (N, T, W, K*C) -> (N, T, W, D)
-        offset = edges.sum(1).T @ self.bias  # (W, D)
-        x += offset if self.shift is None else offset + self.shift
+        ones = edges.sum(1).T.expand(n, t, -1, -1)  # (N, T, W, K): a mixed constant
+        x = torch.cat([x.view(n, t, v, -1), ones], dim=-1)
+        weight = torch.cat([self.channels.weight, self.bias.T], dim=1)  # (D, K*C + K)
+        x = F.linear(x, weight, self.channels.bias)  # (N, T, W, D)
         return x.permute(0, 3, 1, 2)
 
 
