@@ -12,3 +12,18 @@ settings.load_profile("ci")
 def rng() -> np.random.Generator:
     """A fresh generator with a fixed seed."""
     return np.random.default_rng(2603)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """A finished study of 40 simulated children: 3 folds, 3 epochs."""
+    from cpexplore import pipeline
+
+    return pipeline.run(
+        pipeline.load_cohort("simulated", n_patients=40),
+        preset="quick",
+        out=tmp_path_factory.mktemp("runs") / "small",
+        folds=3,
+        epochs=3,
+        n_jobs=2,
+    )
