@@ -1,5 +1,18 @@
 """Cohorts: the built-in simulated one, the public release, and sample walks."""
 
+from cpexplore.datasets.biomechzoo import LaboratoryWalk, load_biomechzoo
+from cpexplore.datasets.gaitlab import load_gaitlab, write_gaitlab
+from cpexplore.datasets.remote import biomechzoo_folder, fetch_biomechzoo
+from cpexplore.datasets.samples import sample_walk
 from cpexplore.datasets.simulated import simulated_cohort
 
-__all__ = ["simulated_cohort"]
+__all__ = [
+    "LaboratoryWalk",
+    "biomechzoo_folder",
+    "fetch_biomechzoo",
+    "load_biomechzoo",
+    "load_gaitlab",
+    "sample_walk",
+    "simulated_cohort",
+    "write_gaitlab",
+]

@@ -59,7 +59,7 @@ def _check_release(root: Path) -> list[Problem]:
     counted = [
         Problem(
             where=str(root),
-            what=f"has {clause}; they are left out.",
+            what=f"is used without {clause}.",
             fix="Nothing needs to be done.",
             severity="warning",
         )

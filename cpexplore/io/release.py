@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cpexplore._validation import quoted
+from cpexplore.io.openpose import load_json
 from cpexplore.io.problems import InputError, Problem, check_file, wrong
 from cpexplore.io.tables import read_headerless
 from cpexplore.io.track import points
@@ -24,9 +25,20 @@ FPS = 25.0
 VIDEOS = "video_csvs"
 LABELS = "alldata_processed.csv"
 SPLIT = "train_test_valid_id_split.csv"
+ORIGIN = "cpexplore.json"
+"""Written beside the tables by ``write_gaitlab``: says that the walks are simulated."""
 
 NOT_LEVELS = (0.0, 6.0)
 """Codes of ``gmfcs`` in the raw labels that are no ambulatory level."""
+
+SHARED = (
+    *("speed", "speedNorm", "cadence", "cadenceNorm"),
+    *("mass", "bmi", "faq", "SEMLS"),
+)
+"""Measurements of the child, not of a leg; their two rows say the same."""
+
+COVARIATES = {"age": "age_years", "height": "height_m", "leglen": "leg_length_m"}
+"""Name in the index of a cohort by column of the labels."""
 
 _NEEDED = ("videoid", "Patient_ID", "side", "gmfcs")
 _NUMBERS = (
@@ -49,6 +61,12 @@ class Release:
     """Frames of each video in which somebody is seen."""
     nobody: tuple[str, ...]
     """Videos without a finite frame."""
+    patients: dict[str, str]
+    """Patient of each video in the table of splits, if there is one."""
+    simulated: bool
+    """Whether a simulator made the walks."""
+    source: str
+    """Where the walks come from, for people to read."""
     problems: tuple[Problem, ...]
     """Errors of single files; empty when the release can be used."""
 
@@ -84,9 +102,12 @@ def scan_release(root: Path) -> Release:
             f"{str(root)!r} has neither. Give the folder above 'processed'."
         )
     problems: list[Problem] = []
-    labels = pd.DataFrame(columns=list(_NEEDED))
+    labels, patients = pd.DataFrame(columns=list(_NEEDED)), {}
+    origin = {"simulated": False, "source": "Gillette release layout"}
     try:
         labels = read_labels(processed / LABELS)
+        patients = _split_patients(processed / SPLIT)
+        origin = origin | _origin(processed / ORIGIN)
     except InputError as error:
         problems.append(error.problem)
     n_frames: dict[str, int] = {}
@@ -116,6 +137,9 @@ def scan_release(root: Path) -> Release:
         labels=labels,
         n_frames=n_frames,
         nobody=tuple(nobody),
+        patients=patients,
+        simulated=bool(origin["simulated"]),
+        source=str(origin["source"]),
         problems=tuple(problems),
     )
 
@@ -160,8 +184,22 @@ def read_labels(file: Path) -> pd.DataFrame:
     codes = [1, 2, 3, 4, *NOT_LEVELS, np.nan]
     known = rows["gmfcs"].isin(codes)
     _require(file, rows, "gmfcs", known, "gmfcs 1 to 4 (0 and 6 are left out)")
+    for column in {"Patient_ID", "examid"} & set(rows.columns):
+        rows[column] = [plain_id(value) for value in rows[column]]
     _check_pairs(file, rows)
     return rows
+
+
+def plain_id(value: str) -> str:
+    """Drop the ``.0`` of an id that went through a table of floats.
+
+    Examples
+    --------
+    >>> plain_id("12.0"), plain_id("B1.0")
+    ('12', 'B1.0')
+    """
+    stem, _, decimals = str(value).partition(".")
+    return stem if stem.isdigit() and decimals == "0" else value
 
 
 def read_text_table(file: Path, *, needed: tuple[str, ...]) -> pd.DataFrame:
@@ -209,7 +247,7 @@ def left_out(release: Release) -> list[str]:
         "labelled videos without a file": len(absent),
         "videos without a person in any frame": len(release.nobody),
     }
-    return [f"{count} {what}" for what, count in counts.items() if count]
+    return [f"{what}: {count}" for what, count in counts.items() if count]
 
 
 def _rows(file: Path, reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
@@ -219,6 +257,21 @@ def _rows(file: Path, reader: Iterator[list[str]]) -> Iterator[tuple[int, list[s
                 yield number, row
     except csv.Error:
         raise wrong(file, "must be a comma-separated table.", _CORRECT) from None
+
+
+def _split_patients(file: Path) -> dict[str, str]:
+    if not file.exists():
+        return {}
+    table = read_text_table(file, needed=("videoid", "Patient_ID"))
+    known = table.dropna(subset=["videoid", "Patient_ID"])
+    return dict(zip(known["videoid"], map(plain_id, known["Patient_ID"]), strict=True))
+
+
+def _origin(file: Path) -> dict[str, object]:
+    origin = load_json(file) if file.exists() else {}
+    if not isinstance(origin, dict):
+        raise wrong(file, "must be a JSON object.", "Write the folder again.")
+    return origin
 
 
 def _numbers(file: Path, column: str, rows: pd.DataFrame) -> list[float]:

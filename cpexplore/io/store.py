@@ -116,7 +116,7 @@ class WalkStore(Mapping[str, xr.Dataset]):
                 f"must be a walk store of version {VERSION}; got {version!r}.",
                 "Write it again with `write_store`.",
             )
-        n_layouts = self._index["layout"].nunique()
+        n_layouts = len(set(self._index["layout"]))
         return [_Layout.of(root[str(number)]) for number in range(n_layouts)]
 
 

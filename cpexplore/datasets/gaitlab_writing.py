@@ -1,0 +1,196 @@
+"""Write a cohort as the Gillette release is laid out, with its known dirt if asked."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from cpexplore import gmfcs
+from cpexplore._validation import check_option
+from cpexplore.cohort import Cohort
+from cpexplore.io.files import write_folder_atomic
+from cpexplore.io.release import (
+    COVARIATES,
+    FPS,
+    LABELS,
+    ORIGIN,
+    SHARED,
+    SPLIT,
+    VIDEOS,
+)
+from cpexplore.io.tables import write_headerless
+from cpexplore.skeleton import keypoint_set
+from cpexplore.walks import convert_keypoints
+
+_DIRT_EVERY = 7
+_WINDOW, _STRIDE, _PUBLISHED = 124, 31, 500
+_SPLIT = {"train": 0.8, "validation": 0.9, "test": 1.0}
+_SIDES = ("_left", "_right")
+_ANKLE = keypoint_set("body_25").keypoints.index("left_ankle")
+
+
+def write_gaitlab(cohort: Cohort, root: str | Path, *, dirt: str = "release") -> Path:
+    """Write a cohort in the layout of the Gillette release.
+
+    What the layout has no column for (sex, device, side affected) is lost. Whether the
+    walks are simulated is kept in a small JSON file beside the tables.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Walks at 25 frames per second; other keypoint sets are converted to BODY_25.
+    root : str or path
+        A new or empty folder.
+    dirt : {"release", "none"}
+        ``"release"`` adds what the public data are known to contain: label rows with
+        gmfcs 0 and 6, a labelled video without file, one without any person, one
+        without label; and in every 7th video empty frames and ``0, 0, 0`` points.
+        With ``"none"``, :func:`load_gaitlab` gives the same cohort back.
+
+    Returns
+    -------
+    path
+        The same ``root``.
+
+    Raises
+    ------
+    FileExistsError
+        If ``root`` is not empty.
+    ValueError
+        If a walk has another frame rate or an id that is no file name.
+    """
+    root = Path(root)
+    check_option("dirt", dirt, ("release", "none"))
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise FileExistsError(
+            f"`root` must be a new or empty folder; {str(root)!r} is not. "
+            "Choose another one."
+        )
+    unsafe = [i for i in cohort.index.index if Path(i).name != i or "\\" in i]
+    if unsafe:
+        raise ValueError(
+            f"`cohort` must have walk ids that are file names; got {unsafe[0]!r}."
+        )
+    return write_folder_atomic(root, lambda folder: _write(folder, cohort, dirt))
+
+
+def _write(folder: Path, cohort: Cohort, dirt: str) -> None:
+    processed = folder / "processed"
+    videos = processed / VIDEOS
+    videos.mkdir(parents=True)
+    rows = _label_rows(cohort)
+    split = {}
+    for number, walk_id in enumerate(cohort.index.index):
+        triples = _triples(cohort.walk(walk_id))
+        if dirt == "release" and number % _DIRT_EVERY == 0:
+            triples = _soiled(triples)
+        write_headerless(triples, videos / f"{walk_id}.csv")
+        split[walk_id] = (triples, cohort.index.loc[walk_id, "patient_id"])
+    if dirt == "release":
+        rows += _extra_rows(rows[0])
+        walk_id, (triples, patient) = next(iter(split.items()))
+        for name in ("extra_gmfcs_0", "extra_gmfcs_6", "extra_unlabelled"):
+            write_headerless(triples, videos / f"{name}.csv")
+        write_headerless(np.full_like(triples, np.nan), videos / "extra_nobody.csv")
+        split["extra_unlabelled"] = (triples, patient)
+    pd.DataFrame(rows).to_csv(processed / LABELS, index=False)
+    pd.DataFrame(_split_rows(split)).to_csv(processed / SPLIT, index=False)
+    origin = {
+        "simulated": cohort.simulated,
+        "source": ", ".join(cohort.index["source"].unique()),
+    }
+    (processed / ORIGIN).write_text(json.dumps(origin, indent=2) + "\n")
+
+
+def _triples(walk: xr.Dataset) -> np.ndarray:
+    """Points (time, 25, 3) as the release has them: 0 for a missing one, nan rows."""
+    walk_id, fps = walk.attrs["walk_id"], walk.attrs["fps"]
+    if fps != FPS:
+        raise ValueError(
+            f"`cohort` must have walks of {FPS:g} frames per second; {walk_id!r} has "
+            f"{fps:g}. Resample it."
+        )
+    body = convert_keypoints(walk, "body_25")
+    position = body["position"].transpose("time", "keypoint", "space").values
+    confidence = body["confidence"].transpose("time", "keypoint").values
+    triples = np.concatenate([position, confidence[..., None]], axis=-1)
+    nobody = np.isnan(position).all(axis=(1, 2)) & (confidence == 0).all(axis=1)
+    triples = np.nan_to_num(triples, nan=0.0)
+    triples[nobody] = np.nan
+    return triples
+
+
+def _soiled(triples: np.ndarray) -> np.ndarray:
+    """Lose the person for 5 frames, then one ankle for 5, and cut the empty end."""
+    soiled, middle = triples.copy(), len(triples) // 2
+    soiled[middle : middle + 5] = np.nan
+    soiled[middle + 5 : middle + 10, _ANKLE] = 0.0
+    seen = np.flatnonzero(np.isfinite(soiled).any(axis=(1, 2)))
+    return soiled[: seen[-1] + 1] if len(seen) else soiled
+
+
+def _label_rows(cohort: Cohort) -> list[dict[str, object]]:
+    """Two rows per walk, left and right."""
+    index, labels = cohort.index, cohort.labels.reindex(cohort.index.index)
+    shared = [name for name in labels if name in SHARED]
+    stems = {str(n).rpartition("_")[0] for n in labels if str(n).endswith(_SIDES)}
+    measures = [*shared, *sorted(stems)]
+    levels = np.where(index["gmfcs"].isna(), np.nan, gmfcs.encode(index["gmfcs"]) + 1)
+    tables = [
+        pd.DataFrame(
+            {
+                "videoid": index.index,
+                "Patient_ID": index["patient_id"],
+                "examid": index["visit_id"],
+                "side": side[1].upper(),
+                "gmfcs": levels,
+                **{name: index[column] for name, column in COVARIATES.items()},
+                **{
+                    name: labels.get(name if name in shared else f"{name}{side}")
+                    for name in measures
+                },
+            }
+        )
+        for side in _SIDES
+    ]
+    rows = pd.concat(tables).sort_values(["videoid", "side"], kind="stable")
+    return rows.to_dict("records")  # pyright: ignore[reportReturnType]
+
+
+def _extra_rows(like: dict[str, object]) -> list[dict[str, object]]:
+    """Label rows that a loader must leave out."""
+    codes = {"gmfcs_0": 0, "gmfcs_6": 6, "missing": 2, "nobody": 2}
+    return [
+        like
+        | {
+            "videoid": f"extra_{name}",
+            "Patient_ID": f"extra_{name}",
+            "side": side,
+            "gmfcs": code,
+        }
+        for name, code in codes.items()
+        for side in ("L", "R")
+    ]
+
+
+def _split_rows(videos: Mapping[str, tuple[np.ndarray, str]]) -> list[dict]:
+    """The published table of splits: patients shuffled into 80, 10 and 10 percent."""
+    patients = sorted({patient for _, patient in videos.values()})
+    draws = np.random.default_rng(0).permutation(len(patients)) / len(patients)
+    number = dict(zip(patients, draws, strict=True))
+    return [
+        {
+            "videoid": video,
+            "pct_missing": 100 * np.isnan(triples[..., 0]).mean(),
+            "n_segments": len(range(_WINDOW, len(triples[:_PUBLISHED]) + 1, _STRIDE)),
+            "Patient_ID": patient,
+            "random_num": number[patient],
+            "dataset": next(
+                name for name, end in _SPLIT.items() if number[patient] < end
+            ),
+        }
+        for video, (triples, patient) in videos.items()
+    ]
