@@ -190,7 +190,7 @@ class Pane {
     const title = element("div", { class: "cpx-title" }, element("b", {}, clip.title), element("span", {}, clip.subtitle));
     this.head = element("div", { class: "cpx-head" }, title, ...this.choices());
     this.stageCanvas = element("canvas", { role: "img", "aria-label": "Skeleton" });
-    this.now = element("span", { class: "now" });
+    this.now = element("span", { class: "now", "aria-live": "off" });
     const legend = element("div", { class: "cpx-legend" }, ...["left", "right"].map((side) => element("span", { class: side }, element("i"), side)), this.now);
     this.bar = element("div", { class: "cpx-bar" });
     this.stage = element("div", { class: "cpx-stage" }, this.stageCanvas, legend, this.bar);
