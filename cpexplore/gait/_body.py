@@ -5,6 +5,7 @@ forward and upward coordinate of every keypoint.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import xarray as xr
@@ -34,6 +35,8 @@ class Body:
     """Name of the keypoint set."""
     points: dict[str, np.ndarray]
     """Keypoint to (T, 2) forward and up in px; NaN where missing."""
+    observed: dict[str, np.ndarray]
+    """Keypoint to (T,) whether the detector saw it (not filled)."""
 
     def point(self, name: str) -> np.ndarray:
         """(T, 2) of one keypoint; all NaN if the set lacks it."""
@@ -43,6 +46,13 @@ class Body:
     def pair(self, stem: str) -> np.ndarray:
         """(T, side, 2) of the left and the right keypoint of this name."""
         return np.stack([self.point(f"{side}_{stem}") for side in SIDES], axis=1)
+
+    @property
+    def passes(self) -> list[slice]:
+        """Frames of every pass, in order."""
+        inside = np.concatenate([[-1], self.bout, [-1]])
+        edges = np.flatnonzero(np.diff(inside))
+        return [slice(a, b) for a, b in pairwise(edges) if self.bout[a] >= 0]
 
 
 def make_body(walk: xr.Dataset) -> Body:
@@ -69,9 +79,9 @@ def make_body(walk: xr.Dataset) -> Body:
     turned = position.astype(float)
     turned[..., 0] *= np.where(direction == 0, np.nan, direction)[:, None]
     turned[..., 1] *= -1.0
-    points = {
-        name: turned[:, v] for v, name in enumerate(walk["keypoint"].values.tolist())
-    }
+    names = walk["keypoint"].values.tolist()
+    points = {name: turned[:, v] for v, name in enumerate(names)}
+    seen = walk["observed"].transpose("time", "keypoint").values
     for name, parents in DERIVED.items():
         if name not in points and points.keys() >= set(parents):
             points[name] = (points[parents[0]] + points[parents[1]]) / 2
@@ -85,4 +95,5 @@ def make_body(walk: xr.Dataset) -> Body:
         leg_length=scale[bout],
         keypoint_set=walk.attrs["keypoint_set"],
         points=points,
+        observed={name: seen[:, v] for v, name in enumerate(names)},
     )

@@ -75,6 +75,20 @@ class Values:
     """One value for the whole walk."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Walked:
+    """What the families have found for one walk."""
+
+    stride: dict[str, np.ndarray]
+    """(stride,) value of every feature that is measured stride by stride."""
+    sided: dict[str, np.ndarray]
+    """(2,) left and right value of every sided feature."""
+    whole: dict[str, float]
+    """Features of the whole walk."""
+    curves: np.ndarray
+    """(2, 101, angle) mean curves, degrees."""
+
+
 def make_gait(
     body: Body, events: pd.DataFrame, *, min_cycles: int, leg_length_m: float
 ) -> Gait:
@@ -179,3 +193,16 @@ def phase_of_highest(part: np.ndarray) -> np.ndarray:
     known = np.isfinite(part).any(axis=1)
     at = np.where(np.isnan(part), -np.inf, part).argmax(axis=1)
     return np.where(known, PHASE[at], np.nan)
+
+
+def rate(values: np.ndarray, *, fps: float) -> np.ndarray:
+    """Change per second of signals (time, ...); NaN for a single frame."""
+    if len(values) < 2:
+        return np.full(values.shape, np.nan)
+    return np.gradient(values, 1.0 / fps, axis=0)
+
+
+def detrended(curves: np.ndarray) -> np.ndarray:
+    """Remove the line from the first to the last point of each curve (stride, 101)."""
+    share = np.linspace(0.0, 1.0, curves.shape[1])
+    return curves - curves[:, :1] - share * (curves[:, -1:] - curves[:, :1])

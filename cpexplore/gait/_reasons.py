@@ -9,6 +9,8 @@ from cpexplore.gait._body import SIDES
 from cpexplore.gait._gait import Gait
 from cpexplore.gait.catalogue import CATALOGUE, all_columns
 
+_NEED_METRES = ("speed_dimensionless", "froude", "cadence_dimensionless")
+
 
 def missing_reasons(gait: Gait, features: pd.Series) -> pd.DataFrame:
     """Give a reason for every NaN.
@@ -52,7 +54,7 @@ def _reason(gait: Gait, name: str, scope: str, keypoints: Iterable[str]) -> str:
     unseen = [k for k in keypoints if np.isnan(points[k][gait.body.bout >= 0]).all()]
     if unseen:
         return f"never seen: {', '.join(unseen)}"
-    if "leg length in m" in CATALOGUE.at[name, "definition"]:
+    if name in _NEED_METRES and np.isnan(gait.leg_length_m):
         return "leg length in m is not known"
     needed = max(gait.min_cycles, int(CATALOGUE.at[name, "cycles"]))
     sides = SIDES if scope in ("both", "global") else (scope,)

@@ -11,11 +11,12 @@ from joblib import Parallel, delayed
 from cpexplore._validation import check_range
 from cpexplore.cohort import Cohort
 from cpexplore.gait._body import SIDES, make_body
-from cpexplore.gait._gait import Gait, by_side, make_gait
+from cpexplore.gait._gait import Gait, Walked, by_side, make_gait
 from cpexplore.gait._reasons import missing_reasons
 from cpexplore.gait.cycles import PHASE, label_cycles
 from cpexplore.gait.events import detect_events
-from cpexplore.gait.features import base_features, feature_series
+from cpexplore.gait.features import feature_series, walk_features
+from cpexplore.gait.features_deviation import gait_patterns
 from cpexplore.gait.kinematics import ANGLES, joint_angles
 from cpexplore.gait.reference import Reference, default_reference
 from cpexplore.preprocessing import clean
@@ -36,6 +37,11 @@ class GaitAnalysis:
     """See :func:`joint_angles`."""
     cycles: xr.Dataset
     """See :func:`gait_cycles`."""
+    strides: pd.DataFrame
+    """One row per accepted stride: ``side, bout, start_s``, then the value of every
+    feature that is measured stride by stride, for its SD and number."""
+    patterns: pd.DataFrame
+    """``side, pattern, margin, knee_z, ankle_z, strike``: see :func:`gait_patterns`."""
     features: pd.Series
     """One value per column of :func:`feature_columns`; NaN where not computable."""
     reasons: pd.DataFrame
@@ -92,12 +98,16 @@ def analyse_walk(
     gait = make_gait(
         make_body(walk), events, min_cycles=min_cycles, leg_length_m=leg_length_m
     )
-    features = _features(gait, reference or default_reference())
+    reference = reference or default_reference()
+    walked = walk_features(gait)
+    features = feature_series(gait, walked, reference)
     return GaitAnalysis(
         walk=walk,
         events=events,
         angles=joint_angles(walk),
         cycles=label_cycles(gait.strides, gait.curves),
+        strides=_stride_table(gait, walked),
+        patterns=gait_patterns(gait, reference),
         features=features,
         reasons=missing_reasons(gait, features),
     )
@@ -215,21 +225,27 @@ def _analyse_row(walk: xr.Dataset, leg_length_m: float, reference: Reference) ->
     gait = make_gait(
         make_body(walk), detect_events(walk), min_cycles=2, leg_length_m=leg_length_m
     )
-    features = _features(gait, reference)
+    walked = walk_features(gait)
+    features = feature_series(gait, walked, reference)
     strides = gait.strides
     side = strides.side
     return _Row(
         features=features,
         reasons=missing_reasons(gait, features),
-        curves=by_side(gait.curves, side, min_cycles=2),
+        curves=walked.curves,
         foot_off_pct=by_side(strides.percent(strides.foot_off), side, min_cycles=2),
         n_strides=np.bincount(side, minlength=2),
     )
 
 
-def _features(gait: Gait, reference: Reference) -> pd.Series:
-    sided, whole = base_features(gait)
-    return feature_series(sided, whole, usual=reference.usual)
+def _stride_table(gait: Gait, walked: Walked) -> pd.DataFrame:
+    strides = gait.strides
+    known = {
+        "side": np.array(SIDES)[strides.side],
+        "bout": strides.bout,
+        "start_s": strides.start,
+    }
+    return pd.DataFrame(known | walked.stride).rename_axis("stride")
 
 
 def _label_curves(ids: list[str], rows: list[_Row]) -> xr.Dataset:

@@ -1,13 +1,15 @@
 """The catalogue of gait features: what each is, needs and means.
 
-The named features are rows of ``catalogue.csv``; the phase-wise kinematics are every
-angle crossed with every measure. The table is data: columns, reasons and the page of
-the documentation are made from it.
+It is kept in ``catalogue.csv``. A row whose ``of`` lists angles or other features
+stands for one feature of each, with ``{x}`` in its name and ``{symbol}``, ``{words}``,
+``{unit}`` and ``{points}`` in its texts; a row of its own under the same name wins.
+The columns of feature tables, the reasons for missing values and the page of the
+documentation are made from it.
 """
 
+import csv
 from functools import cache
 from importlib.resources import files
-from itertools import product
 
 import pandas as pd
 
@@ -16,97 +18,64 @@ AGGREGATES = ("left", "right", "mean", "worse", "better", "asym")
 CORE_AGGREGATES = ("worse", "better")
 """The side-free columns of a sided core feature: together they hold both limbs."""
 
-_KEYS = (
-    "symbol",
-    "unit",
-    "definition",
-    "keypoints",
-    "sides",
-    "meaning",
-    "direction",
-    "reference",
-    "core",
-    "cycles",
-)
-
 _LEG = ("{side}_hip", "{side}_knee", "{side}_ankle")
 _FOOT = ("{side}_heel", "{side}_big_toe")
 _ARM = ("{side}_shoulder", "{side}_elbow", "{side}_wrist")
 _TRUNK = ("neck", "mid_hip")
-_ANGLES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+_STEMS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "hip": ("H", "trunk-referenced hip flexion", (*_LEG[:2], *_TRUNK)),
     "knee": ("K", "knee flexion", _LEG),
     "ankle": ("A", "ankle dorsiflexion", (*_LEG[1:], *_FOOT)),
-    "thigh": ("thigh", "thigh inclination", _LEG[:2]),
-    "shank": ("shank", "shank inclination", _LEG[1:]),
+    "thigh": ("Th", "thigh inclination", _LEG[:2]),
+    "shank": ("Sh", "shank inclination", _LEG[1:]),
     "foot_pitch": ("P", "foot pitch", _FOOT),
     "trunk_lean": ("T", "trunk lean", _TRUNK),
-    "elbow": (
-        "E",
-        "elbow flexion",
-        ("{side}_shoulder", "{side}_elbow", "{side}_wrist"),
-    ),
-    "shoulder": (
-        "S",
-        "trunk-referenced shoulder flexion",
-        (*_ARM[:2], *_TRUNK),
-    ),
+    "elbow": ("E", "elbow flexion", _ARM),
+    "shoulder": ("S", "trunk-referenced shoulder flexion", (*_ARM[:2], *_TRUNK)),
+    "hip_knee": ("HK", "hip and knee", (*_LEG, *_TRUNK)),
+    "knee_ankle": ("KA", "knee and ankle", (*_LEG, *_FOOT)),
+    "thigh_shank": ("ThSh", "thigh and shank", _LEG),
 }
-"""Angle to symbol, words and keypoints."""
+"""What ``of`` may name besides features: symbol, words and keypoints of an angle or of
+a pair of them."""
 
-_MEASURES: dict[str, tuple[str, str, str]] = {
-    "ic": ("(0)", "deg", "{angle} at initial contact"),
-    "to": ("(FO)", "deg", "{angle} at foot off"),
-    "mean_stance": ("_st", "deg", "mean {angle} from initial contact to foot off"),
-    "mean_swing": ("_sw", "deg", "mean {angle} from foot off to initial contact"),
-    "min_stance": ("min_st", "deg", "smallest {angle} in stance"),
-    "max_stance": ("max_st", "deg", "largest {angle} in stance"),
-    "t_min_stance": ("t_min_st", "pct", "when {angle} is smallest in stance"),
-    "t_max_stance": ("t_max_st", "pct", "when {angle} is largest in stance"),
-    "min_swing": ("min_sw", "deg", "smallest {angle} in swing"),
-    "max_swing": ("max_sw", "deg", "largest {angle} in swing"),
-    "t_max_swing": ("t_max_sw", "pct", "when {angle} is largest in swing"),
-    "rom_stance": ("ROM_st", "deg", "range of {angle} in stance"),
-    "rom_swing": ("ROM_sw", "deg", "range of {angle} in swing"),
-    "rom": ("ROM", "deg", "range of {angle} over the cycle"),
-    "peak_vel_flex": ("v+", "degps", "largest rate of increase of {angle}"),
-    "peak_vel_ext": ("v-", "degps", "largest rate of decrease of {angle}"),
-}
-"""Measure to symbol, unit and definition."""
-
-
-def _phase_wise() -> pd.DataFrame:
-    rows = {}
-    for (angle, (symbol, words, keypoints)), (measure, (mark, unit, text)) in product(
-        _ANGLES.items(), _MEASURES.items()
-    ):
-        rows[f"{angle}_{measure}"] = {
-            "symbol": f"{symbol} {mark}",
-            "unit": unit,
-            "definition": text.format(angle=words),
-            "keypoints": keypoints,
-            "sides": "each",
-            "meaning": "",
-            "direction": 0,
-            "reference": "",
-            "core": False,
-            "cycles": 0,
-        }
-    return pd.DataFrame.from_dict(rows, orient="index", columns=list(_KEYS))
-
-
-def _named() -> pd.DataFrame:
-    with files("cpexplore.gait").joinpath("catalogue.csv").open() as file:
-        table = pd.read_csv(file, index_col="name", keep_default_na=False)
-    table["keypoints"] = [tuple(text.split()) for text in table["keypoints"]]
-    table["core"] = table["core"] == "yes"
-    return table[list(_KEYS)]
+_UPPER_BODY = ("nose", "eye", "ear", "neck", "shoulder", "elbow", "wrist")
 
 
 def _catalogue() -> pd.DataFrame:
-    named, phase_wise = _named(), _phase_wise()
-    others = phase_wise[~phase_wise.index.isin(named.index)]
-    return pd.concat([named, others]).rename_axis("name")
+    with files("cpexplore.gait").joinpath("catalogue.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    plain = {row["name"]: row for row in rows if not row["of"]}
+    derived = {
+        row["name"].format(x=stem): row | _about(stem, plain, row=row)
+        for row in rows
+        for stem in row["of"].split()
+    }
+    table = pd.DataFrame.from_dict({**derived, **plain}, orient="index")
+    order = [*plain, *(name for name in derived if name not in plain)]
+    table = table.loc[order].rename_axis("name")
+    return table.drop(columns=["name", "of"]).assign(
+        keypoints=[tuple(text.split()) for text in table["keypoints"]],
+        direction=table["direction"].astype(int),
+        core=table["core"] == "yes",
+        cycles=table["cycles"].astype(int),
+    )
+
+
+def _about(
+    stem: str, plain: dict[str, dict[str, str]], *, row: dict[str, str]
+) -> dict[str, str]:
+    """Fill a row that is meant for many angles or features with one of them."""
+    if stem in _STEMS:
+        symbol, words, keypoints = _STEMS[stem]
+        unit, points = "deg", " ".join(keypoints)
+    else:
+        symbol, words = plain[stem]["symbol"], stem.replace("_", " ")
+        unit, points = plain[stem]["unit"], plain[stem]["keypoints"]
+    fill = {"symbol": symbol, "words": words, "unit": unit, "points": points}
+    keys = ("symbol", "unit", "definition", "meaning")
+    filled = {key: row[key].format(**fill) for key in keys}
+    return filled | {"keypoints": row["keypoints"].replace("{points}", points)}
 
 
 CATALOGUE: pd.DataFrame = _catalogue()
@@ -124,7 +93,10 @@ All angles are projections on the image plane of one camera.
 
 
 def feature_columns(
-    catalogue: pd.DataFrame = CATALOGUE, *, core: bool = False
+    catalogue: pd.DataFrame = CATALOGUE,
+    *,
+    core: bool = False,
+    exclude_upper_body: bool = False,
 ) -> pd.DataFrame:
     """List the columns of a feature table.
 
@@ -134,6 +106,9 @@ def feature_columns(
         :data:`CATALOGUE` or some of its rows.
     core : bool
         Only the side-free core columns that models and statistics use by default.
+    exclude_upper_body : bool
+        Leave out what needs head, trunk or arms. A walker almost defines level III: a
+        model that sees still hands detects the aid, not the gait.
 
     Returns
     -------
@@ -152,19 +127,20 @@ def feature_columns(
     """
     rows = [
         {
-            "column": _column(str(name), aggregate, row["unit"]),
-            "name": name,
+            "column": _column(str(row.Index), aggregate, str(row.unit)),
+            "name": row.Index,
             "aggregate": aggregate,
-            "unit": row["unit"],
-            "keypoints": resolve(row["keypoints"], aggregate),
-            "direction": row["direction"],
-            "core": row["core"] and aggregate in ("global", *CORE_AGGREGATES),
+            "unit": row.unit,
+            "keypoints": resolve(row.keypoints, aggregate),
+            "direction": row.direction,
+            "core": bool(row.core) and aggregate in ("global", *CORE_AGGREGATES),
         }
-        for name, row in catalogue.iterrows()
-        for aggregate in (("global",) if row["sides"] == "global" else AGGREGATES)
+        for row in catalogue.itertuples()
+        for aggregate in (("global",) if row.sides == "global" else AGGREGATES)
     ]
     table = pd.DataFrame(rows).set_index("column")
-    return table[table["core"]] if core else table
+    upper = table["keypoints"].map(_is_upper_body).astype(bool)
+    return table.loc[(table["core"] | (not core)) & ~(upper & exclude_upper_body)]
 
 
 def resolve(keypoints: tuple[str, ...], aggregate: str) -> tuple[str, ...]:
@@ -188,6 +164,10 @@ def resolve(keypoints: tuple[str, ...], aggregate: str) -> tuple[str, ...]:
 def _column(name: str, aggregate: str, unit: str) -> str:
     middle = "" if aggregate == "global" else f"_{aggregate}"
     return f"{name}{middle}_{unit}"
+
+
+def _is_upper_body(keypoints: tuple[str, ...]) -> bool:
+    return any(part in name for name in keypoints for part in _UPPER_BODY)
 
 
 @cache

@@ -5,48 +5,71 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from cpexplore.gait._gait import Gait, Values, by_side
+from cpexplore.gait._gait import Gait, Values, Walked, by_side
 from cpexplore.gait.catalogue import AGGREGATES, CATALOGUE, all_columns
+from cpexplore.gait.features_coordination import coordination
+from cpexplore.gait.features_deviation import deviation
 from cpexplore.gait.features_kinematic import kinematic
+from cpexplore.gait.features_smoothness import smoothness
 from cpexplore.gait.features_spatiotemporal import spatiotemporal
+from cpexplore.gait.features_stability import stability
+from cpexplore.gait.features_symmetry import symmetry
+from cpexplore.gait.features_variability import variability
+from cpexplore.gait.reference import Reference
 
-FAMILIES: tuple[Callable[[Gait], Values], ...] = (spatiotemporal, kinematic)
-"""What is computed for every walk; together they fill the catalogue."""
-
-
-def base_features(gait: Gait) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Compute every feature once per side, or once per walk.
-
-    Returns
-    -------
-    tuple of dict
-        Sided features as (left, right), and features of the whole walk.
-    """
-    sided: dict[str, np.ndarray] = {}
-    whole: dict[str, float] = {}
-    for family in FAMILIES:
-        values = family(gait)
-        per_stride = np.stack(list(values.stride.values()), axis=-1)
-        means = by_side(per_stride, gait.strides.side, min_cycles=gait.min_cycles)
-        sided.update(zip(values.stride, means.T, strict=True))
-        sided.update(values.side)
-        whole.update(values.walk)
-    return sided, whole
+FAMILIES: tuple[Callable[[Gait], Values], ...] = (
+    spatiotemporal,
+    kinematic,
+    smoothness,
+    stability,
+    coordination,
+)
+"""What is computed from the measured walk alone."""
 
 
-def feature_series(
-    sided: dict[str, np.ndarray], whole: dict[str, float], *, usual: pd.Series
-) -> pd.Series:
-    """Arrange the values as the columns of :func:`feature_columns`.
+_TYPICAL = {"pfke_knee": 0.0, "pfke_ankle": 0.0}
+"""Typical value of the two-sided features that are already deviations."""
+
+
+def walk_features(gait: Gait) -> Walked:
+    """Compute every feature that needs no reference.
 
     Parameters
     ----------
-    sided : dict of str to array of shape (2,)
-        Left and right value of every sided feature.
-    whole : dict of str to float
-        Features of the whole walk.
-    usual : pandas.Series
-        Reference mean by feature: decides which side of a two-sided feature is worse.
+    gait : Gait
+        A measured walk.
+
+    Returns
+    -------
+    Walked
+        Values by stride, by side and of the whole walk.
+    """
+    found = [family(gait) for family in FAMILIES]
+    stride = {name: v for values in found for name, v in values.stride.items()}
+    side, least = gait.strides.side, gait.min_cycles
+    means = by_side(np.stack(list(stride.values()), axis=-1), side, min_cycles=least)
+    sided = dict(zip(stride, means.T, strict=True))
+    found.append(variability(gait, stride))
+    curves = by_side(gait.curves, side, min_cycles=least)
+    found.append(symmetry(sided, curves))
+    for values in found:
+        sided.update(values.side)
+    whole = {name: v for values in found for name, v in values.walk.items()}
+    return Walked(stride=stride, sided=sided, whole=whole, curves=curves)
+
+
+def feature_series(gait: Gait, walked: Walked, reference: Reference) -> pd.Series:
+    """Compare with the reference and arrange as :func:`feature_columns` lists.
+
+    Parameters
+    ----------
+    gait : Gait
+        A measured walk.
+    walked : Walked
+        Its features without a reference.
+    reference : Reference
+        Whom to compare with; its means decide which side of a two-sided feature is the
+        worse one.
 
     Returns
     -------
@@ -54,13 +77,14 @@ def feature_series(
         Float, one value per column of the catalogue; aggregates of two sides are NaN
         unless both are known.
     """
+    compared = deviation(gait, walked, reference)
+    sided, whole = walked.sided | compared.side, walked.whole | compared.walk
     is_sided = (CATALOGUE["sides"] == "each").to_numpy()
     names = CATALOGUE.index[is_sided]
-    values = np.array([sided[name] for name in names]).T
     table = aggregates(
-        values,
+        np.array([sided[name] for name in names]).T,
         direction=CATALOGUE["direction"].to_numpy()[is_sided],
-        usual=usual.reindex(names).to_numpy(float),
+        usual=reference.usual.reindex(names).fillna(_TYPICAL).to_numpy(float),
     )
     row = dict(zip(names, table, strict=True))
     columns = [

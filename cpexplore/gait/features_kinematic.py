@@ -32,6 +32,7 @@ SINGLE_STANCE = (PHASE >= 10) & (PHASE <= 62)
 """Where the knee extends most in stance, as in Kidzinski et al. 2020."""
 MID_SWING = (PHASE >= 75) & (PHASE <= 87)
 
+_FLAT_DEG = 5.0
 _HEEL_RISE_LL = 0.04
 _FOOT_FLAT = np.linspace(0.15, 0.40, 26)
 """Part of the cycle in which the toe rests on the ground."""
@@ -108,6 +109,32 @@ def phase_measures(
     }
 
 
+def strike(foot_pitch_ic: float) -> str:
+    """Which part of the foot meets the ground first.
+
+    Parameters
+    ----------
+    foot_pitch_ic : float
+        Foot pitch at initial contact, degrees.
+
+    Returns
+    -------
+    str
+        "heel" above 5 degrees, "forefoot" below -5, else "flat" (thresholds
+        unverified); "" for NaN.
+
+    Examples
+    --------
+    >>> strike(16.0), strike(-12.0), strike(0.0)
+    ('heel', 'forefoot', 'flat')
+    """
+    if np.isnan(foot_pitch_ic):
+        return ""
+    if abs(foot_pitch_ic) <= _FLAT_DEG:
+        return "flat"
+    return "heel" if foot_pitch_ic > 0 else "forefoot"
+
+
 def _at_foot_off(gait: Gait) -> np.ndarray:
     strides = gait.strides
     return at_times(gait.body, gait.angles, strides.foot_off, side=strides.side)
@@ -123,11 +150,22 @@ def _named(gait: Gait, measured: dict[str, np.ndarray]) -> dict[str, np.ndarray]
     return {
         "knee_min_stance": lowest(in_phase(knee, SINGLE_STANCE)),
         "knee_min": lowest(in_phase(knee, np.ones(len(PHASE), bool))),
+        "knee_rom_early_swing": measured["knee_max_swing"] - measured["knee_to"],
         "knee_ext_vel_tsw": -lowest(in_phase(knee_velocity, PHASE >= 80)),
         "ankle_pushoff_rom": highest(in_phase(ankle, late_stance))
         - lowest(in_phase(ankle, after_push_off)),
         "sva_mst": -gait.curve("shank_deg")[:, 25],
+        **_contact(gait.curve("foot_pitch_deg")[:, 0]),
         **_foot(gait),
+    }
+
+
+def _contact(foot_pitch_ic: np.ndarray) -> dict[str, np.ndarray]:
+    """Percent of strides that begin with the heel or with the forefoot."""
+    known = np.where(np.isnan(foot_pitch_ic), np.nan, 100.0)
+    return {
+        "heel_contact": known * (foot_pitch_ic > _FLAT_DEG),
+        "forefoot_contact": known * (foot_pitch_ic < -_FLAT_DEG),
     }
 
 

@@ -35,8 +35,10 @@ def spatiotemporal(gait: Gait) -> Values:
     """
     per_stride = {**_times(gait), **_lengths(gait)}
     per_walk = {"cadence": cadence(gait), **_passes(gait)}
-    speeds = per_stride["stride_length"] / gait.strides.duration
-    per_walk["speed"] = float(column_mean(speeds, least=gait.min_cycles))
+    per_stride["stride_speed"] = per_stride["stride_length"] / gait.strides.duration
+    per_walk["speed"] = float(
+        column_mean(per_stride["stride_speed"], least=gait.min_cycles)
+    )
     step = float(column_mean(per_stride["step_length"], least=gait.min_cycles))
     per_walk["walk_ratio"] = step / per_walk["cadence"]
     per_walk["double_support"] = float(

@@ -1,27 +1,225 @@
-"""The reference cohort that gait is compared with."""
+"""The reference cohort that gait is compared with.
 
+A reference is external to the study: typically developing children, measured like the
+patients, fixed before any model is trained. The default ones are simulated; users may
+bring their own.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from importlib.resources import files
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import xarray as xr
+
+from cpexplore.gait.cycles import PHASE
+from cpexplore.gait.indices import INDEX_ANGLES, DeviationIndex
+from cpexplore.gait.kinematics import ANGLES
+
+SPEED = "speed"
+"""Feature by which children are matched, leg lengths per s."""
+
+_BANDWIDTH_LLPS = 0.15
+_FILE = "reference.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """Typically developing children, measured like the patients."""
+    """Typically developing children, measured like the patients.
 
+    Make one with :func:`cpexplore.gait.make_reference`, :func:`read_reference` or take
+    :func:`default_reference`.
+    """
+
+    curves: np.ndarray
+    """(child, side, 101, angle) mean curves at the children's own pace, degrees."""
     features: pd.DataFrame
-    """One row per child, one column per feature (mean of both legs)."""
+    """One row per leg and pace, one column per feature; those of the whole walk are
+    the same for both legs."""
+    own_pace: np.ndarray
+    """(row,) whether a row of ``features`` is a walk at the child's own pace."""
     source: str
-    """Who they are, for people to read."""
+    """Who they are, for people to read: printed wherever an index is."""
+    licence: str = ""
+    """Licence of the data behind it."""
+    age_years: float = np.nan
+    """Mean age."""
+
+    def __post_init__(self) -> None:
+        shape = (*self.curves.shape[:1], 2, len(PHASE), len(ANGLES))
+        if self.curves.shape != shape or len(self.curves) < 3:
+            raise ValueError(
+                f"`curves` must have the shape (child, 2, {len(PHASE)}, {len(ANGLES)}) "
+                f"with at least 3 children; got {self.curves.shape}."
+            )
+        if len(self.own_pace) != len(self.features) or not self.own_pace.any():
+            raise ValueError(
+                "`own_pace` must say for each of the "
+                f"{len(self.features)} rows of `features` whether it is at own pace, "
+                f"and be true for some; got {len(self.own_pace)} values."
+            )
 
     @property
+    def n(self) -> int:
+        """Number of children."""
+        return len(self.curves)
+
+    @property
+    def speed_llps(self) -> float:
+        """Mean own pace, leg lengths per s."""
+        return float(self.usual[SPEED])
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """(101, angle) mean curves over children and sides, degrees."""
+        return np.nanmean(self._limbs, axis=0)
+
+    @cached_property
+    def sd(self) -> np.ndarray:
+        """(101, angle) SD of curves over limbs, degrees."""
+        return np.nanstd(self._limbs, axis=0, ddof=1)
+
+    @cached_property
     def usual(self) -> pd.Series:
-        """Mean by feature."""
-        return self.features.mean()
+        """Mean of every feature at the children's own pace."""
+        return self.features[self.own_pace].mean()
+
+    @cached_property
+    def spread(self) -> pd.Series:
+        """SD of every feature at the children's own pace."""
+        return self.features[self.own_pace].std()
+
+    @cached_property
+    def index(self) -> DeviationIndex:
+        """The yardstick of sGDI."""
+        angles = [ANGLES.index(angle) for angle in INDEX_ANGLES]
+        limbs = self._limbs[..., angles]
+        complete = np.isfinite(limbs).all(axis=(1, 2))
+        return DeviationIndex(limbs=limbs[complete])
+
+    def at_speed(self, speed_llps: float) -> pd.Series:
+        """Mean of every feature among reference walks of about this speed.
+
+        Parameters
+        ----------
+        speed_llps : float
+            Leg lengths per s.
+
+        Returns
+        -------
+        pandas.Series
+            Weighted by a Gaussian kernel of 0.15 leg lengths per s over the walks at
+            all paces; NaN outside the range of speeds of the reference.
+        """
+        speeds = self.features[SPEED].to_numpy()
+        if not np.nanmin(speeds) <= speed_llps <= np.nanmax(speeds):
+            return pd.Series(np.nan, self.features.columns)
+        distance = (speeds - speed_llps) / _BANDWIDTH_LLPS
+        weight = np.where(np.isfinite(distance), np.exp(-0.5 * distance**2), 0.0)
+        values = self.features.to_numpy()
+        weights = np.where(np.isfinite(values), weight[:, None], 0.0)
+        total = (weights * np.nan_to_num(values)).sum(axis=0)
+        share = weights.sum(axis=0)
+        mean = total / np.where(share > 0, share, np.nan)
+        return pd.Series(mean, self.features.columns)
+
+    def bands(self) -> xr.Dataset:
+        """Mean and SD of every angle, ready to draw.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``<angle>_reference_mean`` and ``<angle>_reference_sd`` with dim phase,
+            degrees; attributes ``n``, ``source``, ``speed_llps``.
+        """
+        variables = {}
+        for a, angle in enumerate(ANGLES):
+            variables[f"{angle}_reference_mean"] = ("phase", self.mean[:, a])
+            variables[f"{angle}_reference_sd"] = ("phase", self.sd[:, a])
+        attrs = {"n": self.n, "source": self.source, "speed_llps": self.speed_llps}
+        return xr.Dataset(variables, coords={"phase": PHASE}, attrs=attrs)
+
+    @cached_property
+    def _limbs(self) -> np.ndarray:
+        return self.curves.reshape(-1, *self.curves.shape[2:]).astype(float)
 
 
 @cache
 def default_reference() -> Reference:
-    """Nobody yet: features whose worse side needs a reference stay NaN."""
-    return Reference(features=pd.DataFrame(), source="none")
+    """Read the reference that is shipped: simulated typically developing children.
+
+    Returns
+    -------
+    Reference
+        Thirty children at four paces, made by
+        :func:`cpexplore.gait.simulated_reference` with its default seed and measured
+        through simulated camera and detector. It shows how the *method* behaves; it is
+        no clinical norm.
+    """
+    with files("cpexplore.gait").joinpath(_FILE).open("rb") as file:
+        return _unpack(np.load(file, allow_pickle=False))
+
+
+def read_reference(path: str | Path) -> Reference:
+    """Read a reference written by :func:`write_reference`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is no reference of this version.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"`path` must be a reference file; there is none at {str(path)!r}. Make "
+            "one with `make_reference` and `write_reference`."
+        )
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return _unpack(arrays)
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError(
+            f"`path` must be a file of `write_reference`; got {str(path)!r}: {error}"
+        ) from error
+
+
+def write_reference(reference: Reference, path: str | Path) -> Path:
+    """Write a reference as a compressed ``.npz``; the same content gives equal bytes.
+
+    Curves are kept as float16 (0.03 degrees at 60), features as float32.
+    """
+    path = Path(path)
+    np.savez_compressed(
+        path,
+        angles=np.array(ANGLES),
+        curves=reference.curves.astype(np.float16),
+        names=np.array(reference.features.columns, dtype=np.str_),
+        rows=np.array(reference.features.index, dtype=np.str_),
+        features=reference.features.to_numpy(np.float32),
+        own_pace=reference.own_pace,
+        about=np.array([reference.source, reference.licence]),
+        age_years=np.array(reference.age_years),
+    )
+    return path
+
+
+def _unpack(arrays: Mapping[str, np.ndarray]) -> Reference:
+    if tuple(arrays["angles"]) != ANGLES:
+        raise ValueError(f"it holds the angles {', '.join(arrays['angles'])}")
+    names = pd.Index(arrays["names"].astype(str))
+    rows = pd.Index(arrays["rows"].astype(str), name="walk_id")
+    features = arrays["features"].astype(float)
+    source, licence = (str(text) for text in arrays["about"])
+    return Reference(
+        curves=arrays["curves"].astype(np.float32),
+        features=pd.DataFrame(features, index=rows, columns=names),
+        own_pace=arrays["own_pace"],
+        source=source,
+        licence=licence,
+        age_years=float(arrays["age_years"]),
+    )

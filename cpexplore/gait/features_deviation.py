@@ -1,0 +1,161 @@
+"""How far a walk is from the reference cohort: the features that need one."""
+
+import numpy as np
+import pandas as pd
+
+from cpexplore.gait._body import SIDES
+from cpexplore.gait._gait import Gait, Values, Walked, by_side
+from cpexplore.gait.features_kinematic import SHORT_NAMES, strike
+from cpexplore.gait.features_variability import CHANGE_OF
+from cpexplore.gait.indices import (
+    INDEX_ANGLES,
+    couple_scores,
+    gait_pattern,
+    profile_score,
+    variable_scores,
+)
+from cpexplore.gait.kinematics import ANGLES
+from cpexplore.gait.reference import SPEED, Reference
+
+MAP_ANGLES = SHORT_NAMES[:7]
+"""Angles of the movement analysis profile: the first seven of :data:`ANGLES`."""
+
+_CHANGES = [f"{name}_{kind}" for kind in ("change", "change_sd") for name in CHANGE_OF]
+_INDEX = [ANGLES.index(angle) for angle in INDEX_ANGLES]
+_KNEE, _ANKLE = (
+    ANGLES.index(angle) for angle in ("knee_flexion_deg", "ankle_dorsiflexion_deg")
+)
+
+
+def deviation(gait: Gait, walked: Walked, reference: Reference) -> Values:
+    """Compare a walk with the reference.
+
+    Parameters
+    ----------
+    gait : Gait
+        The measured walk.
+    walked : Walked
+        Its features so far.
+    reference : Reference
+        Whom to compare with.
+
+    Returns
+    -------
+    Values
+        Per side: ``gvs_<angle>``, ``sgps``, ``sgdi``, ``pfke_knee``, ``pfke_ankle``,
+        ``pfke_margin``, ``stiff_knee_score``, ``stance_excess``, ``gvi2d``; per walk:
+        ``sgps_overall`` and ``double_support_excess``.
+    """
+    scores = variable_scores(walked.curves, reference.mean)
+    knee_z, ankle_z = couple(gait, reference)
+    margins = [gait_pattern(*pair)[1] for pair in zip(knee_z, ankle_z, strict=True)]
+    matched = reference.at_speed(walked.whole[SPEED])
+    side = {
+        **{f"gvs_{name}": scores[:, a] for a, name in enumerate(MAP_ANGLES)},
+        "sgps": profile_score(scores[:, _INDEX]),
+        "sgdi": reference.index.score(walked.curves[..., _INDEX]),
+        "pfke_knee": knee_z,
+        "pfke_ankle": ankle_z,
+        "pfke_margin": np.array(margins),
+        "stiff_knee_score": stiff_knee_score(walked.sided, reference),
+        "stance_excess": walked.sided["stance"] - matched["stance"],
+        "gvi2d": variability_index(walked.sided, reference),
+    }
+    walk = {
+        "sgps_overall": float(profile_score(scores[:, _INDEX].ravel())),
+        "double_support_excess": walked.whole["double_support"]
+        - float(matched["double_support"]),
+    }
+    return Values(side=side, walk=walk)
+
+
+def couple(gait: Gait, reference: Reference) -> tuple[np.ndarray, np.ndarray]:
+    """Knee and ankle z of the plantarflexor-knee extension couple, each (2,).
+
+    The median over the strides of a side; NaN with too few of them.
+    """
+    pairs = []
+    for angle in (_KNEE, _ANKLE):
+        z = couple_scores(
+            gait.curves[..., angle],
+            mean=reference.mean[:, angle],
+            sd=reference.sd[:, angle],
+        )
+        by_leg = [z[(gait.strides.side == s) & np.isfinite(z)] for s in range(2)]
+        pairs.append(
+            np.array(
+                [np.median(v) if len(v) >= gait.min_cycles else np.nan for v in by_leg]
+            )
+        )
+    return pairs[0], pairs[1]
+
+
+def stiff_knee_score(sided: dict[str, np.ndarray], reference: Reference) -> np.ndarray:
+    """How many of four signs of a stiff knee each leg shows; 3 or more = stiff.
+
+    Peak in swing, range in early swing and total range below, timing of the peak above
+    the reference mean by more than 2 SD (Goldberg et al. 2006, unverified).
+    """
+    z = {
+        name: (sided[name] - reference.usual[name]) / reference.spread[name]
+        for name in (
+            "knee_max_swing",
+            "knee_rom_early_swing",
+            "knee_rom",
+            "knee_t_max_swing",
+        )
+    }
+    signs = [z[name] < -2 for name in list(z)[:3]] + [z["knee_t_max_swing"] > 2]
+    known = np.isfinite(list(z.values())).all(axis=0)
+    return np.where(known, np.sum(signs, axis=0), np.nan)
+
+
+def variability_index(sided: dict[str, np.ndarray], reference: Reference) -> np.ndarray:
+    """Score the change from stride to stride of each leg; 100 = typical, 10 = one SD.
+
+    Made like the Gait Variability Index (Gouelle et al. 2013, unverified): the log
+    distance of mean and SD of the changes from those of the reference, in SD of the
+    reference.
+    """
+    typical = reference.features.loc[reference.own_pace, _CHANGES].dropna()
+    if len(typical) < 3:
+        return np.full(len(SIDES), np.nan)
+    mean, sd = typical.mean().to_numpy(), typical.std().to_numpy()
+    usual = np.log(np.linalg.norm((typical.to_numpy() - mean) / sd, axis=1))
+    found = np.array([sided[name] for name in _CHANGES]).T
+    distance = np.log(np.linalg.norm((found - mean) / sd, axis=1))
+    return 100.0 - 10.0 * (distance - usual.mean()) / usual.std(ddof=1)
+
+
+def gait_patterns(gait: Gait, reference: Reference) -> pd.DataFrame:
+    """Classify each leg by the plantarflexor-knee extension couple and foot contact.
+
+    Parameters
+    ----------
+    gait : Gait
+        A measured walk.
+    reference : Reference
+        Whom to compare with.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per side: ``side``, ``pattern`` (Rodda-Graham class, "" if unknown; two
+        different classes are group V, asymmetric), ``margin`` (distance to the nearest
+        other class, SD), ``knee_z``, ``ankle_z``, ``strike`` ("heel", "flat",
+        "forefoot" or "").
+    """
+    knee_z, ankle_z = couple(gait, reference)
+    classes = [gait_pattern(*pair) for pair in zip(knee_z, ankle_z, strict=True)]
+    contact = gait.curve("foot_pitch_deg")[:, 0]
+    pitch = by_side(contact, gait.strides.side, min_cycles=gait.min_cycles)
+    return pd.DataFrame(
+        {
+            "side": SIDES,
+            "pattern": [name for name, _ in classes],
+            "margin": [margin for _, margin in classes],
+            "knee_z": knee_z,
+            "ankle_z": ankle_z,
+            "strike": [strike(float(angle)) for angle in pitch],
+        }
+    )

@@ -1,0 +1,229 @@
+"""Deviation from a reference cohort: scores of curves, a sagittal index and patterns.
+
+The indices see the sagittal plane of one camera only. They are named sGPS and sGDI
+because the published GPS and GDI use nine angles of three planes.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from cpexplore.gait.cycles import PHASE
+
+INDEX_ANGLES = (
+    "thigh_deg",
+    "knee_flexion_deg",
+    "ankle_dorsiflexion_deg",
+    "trunk_lean_deg",
+)
+"""Angles of sGPS and sGDI: independent ones, so that nothing counts twice."""
+
+PFKE_WINDOW = (PHASE >= 20) & (PHASE <= 45)
+"""Part of the cycle in which the plantarflexor-knee extension couple is judged."""
+
+PATTERNS = (
+    "within normal limits",
+    "true equinus",
+    "jump",
+    "apparent equinus",
+    "crouch",
+    "recurvatum",
+    "undetermined",
+)
+"""Classes of :func:`gait_pattern`."""
+
+_VARIANCE = 0.98
+_LEAST_DISTANCE = 1e-9
+
+
+def variable_scores(curves: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Gait variable scores (GVS): RMS distance of curves from the reference mean.
+
+    Parameters
+    ----------
+    curves : array of shape (..., 101, angle)
+        Degrees.
+    mean : array of shape (101, angle)
+        Reference mean, degrees.
+
+    Returns
+    -------
+    array of shape (..., angle)
+        Degrees; NaN where less than 80 % of a curve is known. Together they are the
+        movement analysis profile (MAP).
+    """
+    known = np.isfinite(curves)
+    n = known.sum(axis=-2)
+    squares = (np.where(known, curves - mean, 0.0) ** 2).sum(axis=-2)
+    enough = n >= 0.8 * curves.shape[-2]
+    return np.where(enough, np.sqrt(squares / np.maximum(n, 1)), np.nan)
+
+
+def profile_score(scores: np.ndarray) -> np.ndarray:
+    """Sagittal gait profile score (sGPS): the root mean square of GVS.
+
+    Parameters
+    ----------
+    scores : array of shape (..., angle)
+        GVS in degrees.
+
+    Returns
+    -------
+    array of shape (...)
+        Degrees; NaN if a score is missing.
+
+    Notes
+    -----
+    Root mean square as defined by Baker et al. 2009, not the mean of the scores.
+
+    Examples
+    --------
+    >>> float(profile_score(np.array([3.0, 4.0])).round(4))
+    3.5355
+    """
+    return np.sqrt((scores**2).mean(axis=-1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviationIndex:
+    """The construction of the Gait Deviation Index on sagittal curves (sGDI).
+
+    Curves of the reference limbs are concatenated, reduced to the components that hold
+    98 % of their variance, and the log distance of a limb from the reference mean is
+    scaled so that typical limbs have a mean of 100 and an SD of 10 (Schwartz and
+    Rozumalski 2008).
+    """
+
+    limbs: np.ndarray
+    """(limb, 101, angle) curves of the reference, degrees, without NaN."""
+
+    def __post_init__(self) -> None:
+        if len(self.limbs) < 3 or not np.isfinite(self.limbs).all():
+            raise ValueError(
+                "`limbs` must be complete curves of at least 3 limbs; got "
+                f"{len(self.limbs)} limbs, {np.isnan(self.limbs).sum()} points missing."
+            )
+
+    @cached_property
+    def _basis(self) -> tuple[np.ndarray, np.ndarray]:
+        return _components(_vectors(self.limbs))
+
+    @cached_property
+    def member_log_distances(self) -> np.ndarray:
+        """(limb,) ln distance of each reference limb from all the *other* ones.
+
+        Each is left out of the mean and of the components that judge it; otherwise the
+        reference would look closer to itself than new typical limbs are.
+        """
+        vectors = _vectors(self.limbs)
+        return np.array(
+            [
+                _log_distance(vectors[i], *_components(np.delete(vectors, i, axis=0)))
+                for i in range(len(vectors))
+            ]
+        )
+
+    def score(self, curves: np.ndarray) -> np.ndarray:
+        """Score limbs; 100 = typical, 10 points = one SD of typical limbs.
+
+        Parameters
+        ----------
+        curves : array of shape (limb, 101, angle)
+            Degrees; a limb with NaN has no score.
+
+        Returns
+        -------
+        array of shape (limb,)
+        """
+        distance = np.array([_log_distance(v, *self._basis) for v in _vectors(curves)])
+        return self._scaled(distance)
+
+    @property
+    def member_scores(self) -> np.ndarray:
+        """(limb,) sGDI of the reference limbs, each left out of its own yardstick."""
+        return self._scaled(self.member_log_distances)
+
+    def _scaled(self, log_distance: np.ndarray) -> np.ndarray:
+        usual = self.member_log_distances
+        return 100.0 - 10.0 * (log_distance - usual.mean()) / usual.std(ddof=1)
+
+
+def couple_scores(
+    curves: np.ndarray, *, mean: np.ndarray, sd: np.ndarray
+) -> np.ndarray:
+    """Plantarflexor-knee extension couple: z of knee or ankle in mid-stance.
+
+    Parameters
+    ----------
+    curves : array of shape (stride, 101)
+        Knee flexion or ankle dorsiflexion, degrees.
+    mean, sd : array of shape (101,)
+        Of the reference, degrees.
+
+    Returns
+    -------
+    array of shape (stride,)
+        Mean z over 20 to 45 % of the cycle (Sangeux et al. 2015); NaN if a point of it
+        is missing.
+    """
+    return ((curves - mean) / sd)[:, PFKE_WINDOW].mean(axis=1)
+
+
+def gait_pattern(knee_z: float, ankle_z: float) -> tuple[str, float]:
+    """Rodda-Graham pattern of a limb by the plantarflexor-knee extension couple.
+
+    Parameters
+    ----------
+    knee_z, ankle_z : float
+        Median over strides of :func:`couple_scores`.
+
+    Returns
+    -------
+    tuple of str and float
+        One of :data:`PATTERNS`, or "" if a score is missing, and the distance to the
+        nearest boundary to another pattern in SD: how sure the class is.
+
+    Examples
+    --------
+    >>> gait_pattern(3.0, -2.5)
+    ('jump', 1.5)
+    >>> gait_pattern(0.2, 0.1)
+    ('within normal limits', 0.8)
+    """
+    if not (np.isfinite(knee_z) and np.isfinite(ankle_z)):
+        return "", np.nan
+    edges = [abs(ankle_z + 1), abs(ankle_z - 1), abs(knee_z - 1)]
+    if abs(ankle_z) <= 1:
+        edges.append(abs(knee_z + 1))
+    return _class(knee_z, ankle_z), float(min(edges))
+
+
+def _class(knee_z: float, ankle_z: float) -> str:
+    if ankle_z < -1:
+        return "true equinus" if knee_z < 1 else "jump"
+    if ankle_z > 1:
+        return "crouch" if knee_z > 1 else "undetermined"
+    if knee_z > 1:
+        return "apparent equinus"
+    return "recurvatum" if knee_z < -1 else "within normal limits"
+
+
+def _vectors(curves: np.ndarray) -> np.ndarray:
+    """(limb, angle * 51): every second point of the cycle, one angle after another."""
+    return np.moveaxis(curves[:, ::2], -1, 1).reshape(len(curves), -1)
+
+
+def _components(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (n,) and components (n, m) that hold 98 % of the variance."""
+    mean = vectors.mean(axis=0)
+    _, size, components = np.linalg.svd(vectors - mean, full_matrices=False)
+    share = np.cumsum(size**2) / (size**2).sum()
+    return mean, components[: int(np.searchsorted(share, _VARIANCE)) + 1].T
+
+
+def _log_distance(
+    vector: np.ndarray, mean: np.ndarray, components: np.ndarray
+) -> float:
+    distance = np.linalg.norm((vector - mean) @ components)
+    return float(np.log(np.maximum(distance, _LEAST_DISTANCE)))

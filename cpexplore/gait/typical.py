@@ -1,0 +1,127 @@
+"""Making a reference: from simulated typically developing children or from own data."""
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from cpexplore.cohort import Cohort
+from cpexplore.gait._body import SIDES, make_body
+from cpexplore.gait._gait import Walked, make_gait
+from cpexplore.gait.events import detect_events
+from cpexplore.gait.features import walk_features
+from cpexplore.gait.reference import Reference
+from cpexplore.preprocessing import clean
+from cpexplore.simulate import cohort_of, td_children
+
+SEED = 2008
+"""Seed of the default reference."""
+N_CHILDREN = 30
+"""Children of the default reference, each at four paces."""
+
+
+def make_reference(
+    cohort: Cohort,
+    *,
+    source: str,
+    own_pace: Collection[str] | None = None,
+    licence: str = "",
+    n_jobs: int = 1,
+) -> Reference:
+    """Measure a cohort of typically developing children as a reference.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Their walks, recorded and tracked like the patients'.
+    source : str
+        Who they are, for people to read.
+    own_pace : collection of str, optional
+        Ids of the walks at a self-chosen pace, one per child; default all. The others
+        serve comparison at equal speed.
+    licence : str
+        Licence of the data.
+    n_jobs : int
+        Processes, see :class:`joblib.Parallel`.
+
+    Returns
+    -------
+    Reference
+        Walks that hold no angle curve of either leg are left out.
+
+    Raises
+    ------
+    ValueError
+        If fewer than 3 walks at own pace could be measured.
+    """
+    ids = list(cohort.index.index)
+    wanted = set(ids if own_pace is None else own_pace)
+    walked = Parallel(n_jobs=n_jobs)(delayed(_measure)(cohort, i) for i in ids)
+    found = {
+        walk_id: one
+        for walk_id, one in zip(ids, walked, strict=True)
+        if np.isfinite(one.curves).any()
+    }
+    curves = [one.curves for walk_id, one in found.items() if walk_id in wanted]
+    if len(curves) < 3:
+        raise ValueError(
+            "`cohort` must hold at least 3 measurable walks at own pace; got "
+            f"{len(curves)} of {len(wanted)}."
+        )
+    features = pd.concat([_leg_rows(walk_id, one) for walk_id, one in found.items()])
+    return Reference(
+        curves=np.array(curves),
+        features=features,
+        own_pace=np.repeat([walk_id in wanted for walk_id in found], len(SIDES)),
+        source=source,
+        licence=licence,
+        age_years=float(cohort.index["age_years"].mean()),
+    )
+
+
+def simulated_reference(
+    n_children: int = N_CHILDREN, *, seed: int = SEED, n_jobs: int = 1
+) -> Reference:
+    """Make a reference of simulated typically developing children.
+
+    Each walks very slowly, slowly, freely and fast; the free walk is the own pace.
+
+    Parameters
+    ----------
+    n_children : int
+        Number of children, at least 3.
+    seed : int
+        The same seed gives the same reference.
+    n_jobs : int
+        Processes, see :class:`joblib.Parallel`; the result does not depend on it.
+
+    Returns
+    -------
+    Reference
+        With the defaults: what is shipped as :func:`default_reference`.
+    """
+    children = td_children(n_children, seed=seed)
+    return make_reference(
+        cohort_of(children, name="typically developing"),
+        source=f"{n_children} simulated typically developing children, seed {seed}",
+        own_pace=[child.walk_id for child in children if child.visit_id == "free"],
+        licence="BSD-3-Clause",
+        n_jobs=n_jobs,
+    )
+
+
+def _measure(cohort: Cohort, walk_id: str) -> Walked:
+    walk = clean(cohort.walk(walk_id))
+    gait = make_gait(
+        make_body(walk), detect_events(walk), min_cycles=2, leg_length_m=np.nan
+    )
+    return walk_features(gait)
+
+
+def _leg_rows(walk_id: str, walked: Walked) -> pd.DataFrame:
+    """One row per leg: its own features and those of the whole walk."""
+    rows = pd.DataFrame(
+        {**walked.sided, **{name: [v, v] for name, v in walked.whole.items()}}
+    )
+    return rows.set_axis([f"{walk_id}_{side}" for side in SIDES])
