@@ -1,8 +1,14 @@
 """How gait features relate to GMFCS: one tidy table per question."""
 
+from cpexplore.stats.agreement import agreement, bland_altman
 from cpexplore.stats.association import associate
+from cpexplore.stats.differences import cliffs_delta, kruskal, pairwise, trend
+from cpexplore.stats.mixed import mixed_effects
 from cpexplore.stats.ordinal import ordinal_effects, ordinal_gee
+from cpexplore.stats.partial import partial_association
 from cpexplore.stats.permutation import permutation_p
+from cpexplore.stats.proportionality import brant, threshold_effects
+from cpexplore.stats.repeatability import icc
 from cpexplore.stats.resampling import (
     cluster_bootstrap,
     cluster_weights,
@@ -10,11 +16,22 @@ from cpexplore.stats.resampling import (
 )
 
 __all__ = [
+    "agreement",
     "associate",
+    "bland_altman",
+    "brant",
+    "cliffs_delta",
     "cluster_bootstrap",
     "cluster_weights",
+    "icc",
+    "kruskal",
+    "mixed_effects",
     "ordinal_effects",
     "ordinal_gee",
+    "pairwise",
+    "partial_association",
     "percentile_interval",
     "permutation_p",
+    "threshold_effects",
+    "trend",
 ]

@@ -31,6 +31,9 @@ COLUMNS = (
 )
 """Columns of a table with one row per feature; ``note`` says why a value is missing."""
 
+MIN_PATIENTS = 5
+"""With fewer children there is an estimate but neither interval nor p-value."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
@@ -90,7 +93,7 @@ def make_sample(
         occur.
     """
     check_columns(index, [outcome, groups], name="index")
-    _check_walks(features, index)
+    check_walks(features, index)
     _check_numeric(features)
     index = index.loc[features.index.sort_values(), :].dropna(subset=[outcome])
     y, levels = _outcome_codes(index, outcome)
@@ -139,15 +142,19 @@ def result_table(
     rows : sequence of mappings
         Columns by name; what is absent becomes missing.
     families : mapping of str to str, optional
-        Family by feature; without it all rows are one family.
+        Family by feature; without it all rows are one family. Rows of different
+        methods are never one family.
     keys : sequence of str
         Further columns, put after ``feature``.
     """
     columns = [COLUMNS[0], *keys, *COLUMNS[1:]]
-    table = pd.DataFrame(list(rows), columns=columns)
-    family = [families[name] for name in table["feature"]] if families else 0
-    table["q_value"] = q_values(table["p_value"], families=family)
-    table["note"] = table["note"].fillna("").astype("str")
+    table = pd.DataFrame([{"note": ""} | dict(row) for row in rows], columns=columns)
+    family = families or dict.fromkeys(table["feature"], "")
+    labels = [
+        f"{method}|{family[feature]}"
+        for method, feature in zip(table["method"], table["feature"], strict=True)
+    ]
+    table["q_value"] = q_values(table["p_value"], families=labels)
     numbers = ["estimate", "ci_low", "ci_high", "ci_level", "p_value", "q_value"]
     return table.astype(dict.fromkeys(numbers, "float64"))
 
@@ -193,7 +200,14 @@ def check_families(families: Mapping[str, str] | None, features: pd.DataFrame) -
         )
 
 
-def _check_walks(features: pd.DataFrame, index: pd.DataFrame) -> None:
+def check_walks(features: pd.DataFrame, index: pd.DataFrame) -> None:
+    """Raise unless every walk comes once and ``index`` has all of ``features``.
+
+    Raises
+    ------
+    ValueError
+        If a walk comes twice or is missing.
+    """
     for name, table in (("features", features), ("index", index)):
         twice = table.index[table.index.duplicated()]
         if len(twice):

@@ -11,6 +11,7 @@ import pandas as pd
 
 from cpexplore._validation import check_option, check_range
 from cpexplore.stats._sample import (
+    MIN_PATIENTS,
     Sample,
     check_families,
     make_sample,
@@ -22,9 +23,6 @@ from cpexplore.stats.resampling import (
     percentile_interval,
     weighted_correlation,
 )
-
-MIN_PATIENTS = 5
-"""With fewer children there is an estimate but neither interval nor p-value."""
 
 
 def associate(

@@ -63,19 +63,53 @@ def permutation_p(
     X, y = matrix_and_outcome(X, y)
     patients, _ = group_codes(groups)
     check_length("groups", patients, "X", X)
-    check_range("n_permutations", n_permutations, low=1)
     rows, strata = exchangeable(patients)
-    known = np.isfinite(X[rows])
-    ranks = np.column_stack([_centred_ranks(x) for x in X[rows].T])
-    score = _centred_ranks(y[rows])
-    observed = np.abs(_correlation(ranks, known, score[:, None]))
-    extreme = np.zeros(X.shape[1])
+    ranks = np.column_stack([_ranks(x) for x in X[rows].T])
+    return exchange_p(ranks, _ranks(y[rows]), strata, n_permutations, rng=rng)
+
+
+def exchange_p(
+    x: np.ndarray,
+    y: np.ndarray,
+    strata: list[np.ndarray],
+    n_permutations: int,
+    *,
+    rng: np.random.Generator | int | None,
+) -> np.ndarray:
+    """Test correlations by exchanging the outcomes of patients.
+
+    Parameters
+    ----------
+    x : array of shape (kept, feature)
+        Scores; NaN where missing.
+    y : array of shape (kept,)
+        Outcome scores, finite.
+    strata : list of int arrays of shape (patient, sequence)
+        See :func:`exchangeable`.
+    n_permutations : int
+        At least 1.
+    rng : numpy.random.Generator, int or None
+        Source of randomness.
+
+    Returns
+    -------
+    numpy.ndarray of shape (feature,)
+        As :func:`permutation_p`.
+    """
+    check_range("n_permutations", n_permutations, low=1)
+    known = np.isfinite(x)
+    n_known = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, x, 0.0).sum(axis=0) / n_known
+    centred = np.where(known, x - mean, 0.0)
+    score = y - y.mean()
+    observed = np.abs(_correlation(centred, known, score[:, None]))
+    extreme = np.zeros(x.shape[1])
     generator = np.random.default_rng(rng)
     for order in permutations(strata, n=n_permutations, rng=generator):
-        permuted = np.abs(_correlation(ranks, known, score[order]))
+        permuted = np.abs(_correlation(centred, known, score[order]))
         extreme += (permuted >= observed * (1 - _TOLERANCE)).sum(axis=1)
     n_levels = np.array([len(np.unique(score[rows])) for rows in known.T])
-    defined = ranks.any(axis=0) & (n_levels > 1)
+    defined = centred.any(axis=0) & (n_levels > 1)
     return np.where(defined, (1 + extreme) / (1 + n_permutations), np.nan)
 
 
@@ -146,23 +180,23 @@ def permutations(
         yield order
 
 
-def _centred_ranks(values: np.ndarray) -> np.ndarray:
-    """Midranks of the finite values minus their mean; 0 elsewhere."""
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Midranks of the finite values; NaN elsewhere."""
     known = np.isfinite(values)
-    ranks = np.zeros(len(values))
-    ranks[known] = stats.rankdata(values[known]) - (known.sum() + 1) / 2
+    ranks = np.full(len(values), np.nan)
+    ranks[known] = stats.rankdata(values[known])
     return ranks
 
 
 def _correlation(
-    ranks: np.ndarray, known: np.ndarray, outcome: np.ndarray
+    centred: np.ndarray, known: np.ndarray, outcome: np.ndarray
 ) -> np.ndarray:
     """Correlate up to a factor that no permutation changes: (feature, permutation)."""
     weights = known.astype(float).T
     total = weights @ outcome
     n_known = np.maximum(weights.sum(axis=1, keepdims=True), 1)
     spread = weights @ outcome**2 - total**2 / n_known
-    covariance = ranks.T @ outcome
+    covariance = centred.T @ outcome
     defined = spread > _TOLERANCE
     return np.divide(
         covariance,

@@ -46,7 +46,7 @@ def cluster_weights(
     Examples
     --------
     >>> cluster_weights(["a", "b", "a", "c"], n_resamples=2, rng=0).tolist()
-    [[1, 1, 1, 1], [0, 0, 0, 3]]
+    [[0, 2, 0, 1], [3, 0, 3, 0]]
     """
     codes, n_patients = group_codes(groups)
     return patient_counts(n_patients, n_resamples, rng)[:, codes]
@@ -183,6 +183,30 @@ def weighted_correlation(
     return replicates
 
 
+def weighted_midranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Rank values under many weightings of the rows.
+
+    Parameters
+    ----------
+    values : numpy.ndarray of shape (row,)
+        Finite.
+    weights : numpy.ndarray of shape (row, n_resamples)
+        How often each row counts.
+
+    Returns
+    -------
+    numpy.ndarray of shape (row, n_resamples)
+        Mean rank of the copies of each row; equal values share it.
+
+    Examples
+    --------
+    >>> weighted_midranks(np.array([7, 5]), np.array([[1], [3]])).ravel().tolist()
+    [4.0, 2.0]
+    """
+    by_value, place = _indicators(values)
+    return _midranks(by_value @ weights)[place]
+
+
 def group_codes(groups: ArrayLike) -> tuple[np.ndarray, int]:
     """Give the patients the numbers 0, 1, ... in sorted order.
 
@@ -227,9 +251,11 @@ def patient_counts(
         If ``n_resamples`` < 1.
     """
     check_range("n_resamples", n_resamples, low=1)
-    share = np.full(n_patients, 1 / n_patients)
-    drawn = np.random.default_rng(rng).multinomial(n_patients, share, size=n_resamples)
-    return drawn.astype(np.int32)
+    shape = (n_resamples, n_patients)
+    drawn = np.random.default_rng(rng).integers(n_patients, size=shape)
+    drawn += n_patients * np.arange(n_resamples)[:, None]  # a range per resample
+    counts = np.bincount(drawn.ravel(), minlength=drawn.size)
+    return counts.reshape(shape).astype(np.int32)
 
 
 def matrix_and_outcome(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -255,8 +281,7 @@ def _spearman(
 ) -> np.ndarray:
     """Rho for sorted ``x``; ``weights`` has the shape (patient, n_resamples)."""
     starts, ties = _tie_groups(x)
-    _, level = np.unique(y, return_inverse=True)
-    by_level = sparse.csr_array((np.ones(len(y)), (level, np.arange(len(y)))))
+    by_level, _ = _indicators(y)
     rho = np.empty(weights.shape[1])
     for first in range(0, len(rho), _CHUNK):
         part = slice(first, first + _CHUNK)
@@ -298,6 +323,13 @@ def _tie_groups(x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     is_first = np.r_[True, x[1:] != x[:-1]]
     starts = np.flatnonzero(is_first)
     return starts, None if is_first.all() else np.cumsum(is_first) - 1
+
+
+def _indicators(values: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
+    """Matrix (distinct value, row) that sums rows by value; place of each row."""
+    _, place = np.unique(values, return_inverse=True)
+    ones, rows = np.ones(len(values)), np.arange(len(values))
+    return sparse.csr_array((ones, (place, rows))), place
 
 
 def _midranks(weights: np.ndarray) -> np.ndarray:
