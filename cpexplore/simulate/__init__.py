@@ -2,21 +2,34 @@
 
 from cpexplore.simulate.assumptions import PARAMETERS, Parameters
 from cpexplore.simulate.camera import Camera
-from cpexplore.simulate.children import WORLDS, Child, Limb, draw_children, td_children
-from cpexplore.simulate.cohort import SimulatedWalks, cohort_of
+from cpexplore.simulate.children import WORLDS, Child, draw_children, td_children
+from cpexplore.simulate.cohort import (
+    PRESETS,
+    SimulatedWalks,
+    cohort_of,
+    planted_cohort,
+    preset_cohort,
+)
+from cpexplore.simulate.planted import PLANTS, Plant
+from cpexplore.simulate.traits import Limb
 from cpexplore.simulate.walk import Truth, simulate_walk
 
 __all__ = [
     "PARAMETERS",
+    "PLANTS",
+    "PRESETS",
     "WORLDS",
     "Camera",
     "Child",
     "Limb",
     "Parameters",
+    "Plant",
     "SimulatedWalks",
     "Truth",
     "cohort_of",
     "draw_children",
+    "planted_cohort",
+    "preset_cohort",
     "simulate_walk",
     "td_children",
 ]

@@ -1,113 +1,217 @@
 """Every number of the simulator: what is published, and what is assumed.
 
-One frozen table. Values with a published source are targets; those without one are
-assumptions, named so, and free to be argued about.
+One frozen table. Published values are targets; assumptions have no published number
+and are named so that they can be argued about. Nothing here is fitted to a model.
 """
+# ruff: noqa: RUF009  (the helpers below return dataclass fields)
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
 
 from cpexplore.gmfcs import LEVELS
 
 
-def _levels(*values: float) -> dict[str, float]:
+def _by_level(*values: Any) -> dict[str, Any]:
     return dict(zip(LEVELS, values, strict=True))
+
+
+def _published(value: Any, source: str) -> Any:
+    return _entry(value, "published", source)
+
+
+def _derived(value: Any, source: str) -> Any:
+    return _entry(value, "derived", source)
+
+
+def _assumed(value: Any, why: str) -> Any:
+    return _entry(value, "assumed", why)
+
+
+def _entry(value: Any, status: str, source: str) -> Any:
+    return field(
+        default_factory=lambda: value, metadata={"status": status, "source": source}
+    )
+
+
+_GILLETTE = "Kidzinski 2020, public release"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parameters:
-    """The simulator's parameters; frozen once they fit the published numbers."""
+    """The simulator's parameters, frozen once they fit the published numbers.
 
-    share: dict[str, float] = field(
-        default_factory=lambda: _levels(0.339, 0.352, 0.280, 0.029)
+    Quantities by level are dictionaries; pairs are the ends of a uniform range.
+    """
+
+    share: dict[str, float] = _published(
+        _by_level(0.339, 0.352, 0.280, 0.029), f"{_GILLETTE}: 1,450 videos"
     )
-    """Share of videos by level (1,450 public videos)."""
-    speed_mps: dict[str, float] = field(
-        default_factory=lambda: _levels(1.12, 0.99, 0.78, 0.47)
+    """Share of videos."""
+    visit_end: float = _derived(
+        0.55, f"{_GILLETTE}: 1.82 videos per patient, at most 7"
     )
-    """Mean speed by level, from 6-minute walks scaled to the public mean."""
-    speed_sd: float = 0.18
+    """Chance that a visit is the last one."""
+    moves: dict[str, dict[str, float]] = _derived(
+        {
+            "I": {"II": 0.29, "III": 0.015},
+            "II": {"I": 0.28, "III": 0.15},
+            "III": {"II": 0.19, "IV": 0.05, "I": 0.02},
+            "IV": {"III": 0.5},
+        },
+        f"{_GILLETTE}: 122 of 797 patients have several levels",
+    )
+    """Chance to change level, for a patient seen more than once."""
+    speed_mps: dict[str, float] = _derived(
+        _by_level(1.12, 0.99, 0.78, 0.47), "Fitzgerald 2016 ratios, Kidzinski 2020 mean"
+    )
+    """Mean speed."""
+    speed_sd: float = _derived(0.18, _GILLETTE)
     """Spread of speed within a level, m/s."""
-    cadence_spm: dict[str, float] = field(
-        default_factory=lambda: _levels(125, 123, 116, 100)
-    )
-    """Mean cadence by level, steps/min."""
-    cadence_sd: float = 21.6
+    cadence_spm: dict[str, float] = _derived(_by_level(125, 123, 116, 100), _GILLETTE)
+    """Mean cadence, steps/min."""
+    cadence_sd: float = _derived(21.6, _GILLETTE)
     """Spread of cadence within a level, steps/min."""
-    speed_cadence_r: float = 0.68
+    speed_cadence_r: float = _derived(0.68, _GILLETTE)
     """Correlation of speed and cadence within a level."""
-    gdi: dict[str, float] = field(default_factory=lambda: _levels(85, 77.5, 69, 63))
-    """Mean Gait Deviation Index by level; also the scale of the severity latent."""
-    gdi_sd: float = 8.0
+    knee_min_stance_deg: dict[str, float] = _derived(
+        _by_level(7, 9.5, 14.5, 20), f"{_GILLETTE} and level trends; a target only"
+    )
+    """Mean minimum knee flexion in stance; patterns and deviations must reach it."""
+    gdi: dict[str, float] = _derived(
+        _by_level(85, 77.5, 69, 63), "Malt 2016, shifted to Kidzinski 2020"
+    )
+    """Mean Gait Deviation Index; also the scale of the severity latent."""
+    gdi_sd: float = _derived(8.0, _GILLETTE)
     """Spread of GDI and of severity within a level."""
-    blend: dict[str, float] = field(
-        default_factory=lambda: _levels(0.45, 0.575, 0.75, 0.925)
+    gdi_knee: float = _derived(0.40, f"{_GILLETTE}: r(GDI, knee) = -.42")
+    """Weight of the knee in the GDI label, within a level."""
+    gdi_side: float = _assumed(0.5, "no published correlation of the two sides")
+    """Weight in the GDI label of what one side does not share with the other."""
+    blend: dict[str, float] = _assumed(
+        _by_level(0.45, 0.575, 0.75, 0.925), "textbook severity of patterns"
     )
-    """Blend weight of the pattern at a level's mean severity (assumed)."""
-    patterns: dict[str, tuple[float, ...]] = field(
-        default_factory=lambda: {
-            "I": (0.40, 0.15, 0.12, 0.06, 0.06, 0.08, 0.13),
-            "II": (0.22, 0.14, 0.20, 0.13, 0.11, 0.10, 0.10),
-            "III": (0.06, 0.12, 0.22, 0.18, 0.20, 0.12, 0.10),
-            "IV": (0.02, 0.08, 0.25, 0.20, 0.28, 0.09, 0.08),
-        }
+    """Blend weight of the pattern at a level's mean severity."""
+    patterns: dict[str, tuple[float, ...]] = _assumed(
+        _by_level(
+            (0.40, 0.15, 0.12, 0.06, 0.06, 0.08, 0.13),
+            (0.22, 0.14, 0.20, 0.13, 0.11, 0.10, 0.10),
+            (0.06, 0.12, 0.22, 0.18, 0.20, 0.12, 0.10),
+            (0.02, 0.08, 0.25, 0.20, 0.28, 0.09, 0.08),
+        ),
+        "trends of Morais Filho 2014 and Rethlefsen 2017; no shares by level published",
     )
-    """Mix of mild, true equinus, jump, apparent equinus, crouch, recurvatum and
-    asymmetric (assumed)."""
-    stiff_knee: dict[str, float] = field(
-        default_factory=lambda: _levels(0.20, 0.30, 0.35, 0.35)
+    """Mild, true equinus, jump, apparent equinus, crouch, recurvatum, asymmetric."""
+    stiff_knee: dict[str, float] = _assumed(
+        _by_level(0.20, 0.30, 0.35, 0.35), "no published number"
     )
-    """Share of limbs with a stiff knee (assumed)."""
-    device: dict[str, tuple[float, float, float]] = field(
-        default_factory=lambda: {
-            "I": (1.0, 0.0, 0.0),
-            "II": (0.97, 0.03, 0.0),
-            "III": (0.25, 0.25, 0.50),
-            "IV": (0.02, 0.08, 0.90),
-        }
+    """Share of limbs with a stiff knee."""
+    device: dict[str, tuple[float, float, float]] = _assumed(
+        _by_level(
+            (1.0, 0.0, 0.0), (0.97, 0.03, 0.0), (0.25, 0.25, 0.5), (0.02, 0.08, 0.9)
+        ),
+        "definition of the GMFCS levels",
     )
-    """Share walking with nothing, crutches, a walker (assumed from the definition)."""
-    deviation_deg: tuple[float, float, float] = (3.0, 5.0, 4.0)
-    """Spread of a child's own deviation of hip, knee and ankle (assumed)."""
-    stride_noise_deg: dict[str, float] = field(
-        default_factory=lambda: _levels(1.5, 2.0, 2.7, 3.5)
+    """Share walking with nothing, crutches, a walker."""
+    height_ratio: dict[str, float] = _assumed(
+        _by_level(0.97, 0.96, 0.94, 0.92), "no published number"
     )
-    """Stride-to-stride noise of the joint angles (assumed)."""
-    stride_time_cv: dict[str, float] = field(
-        default_factory=lambda: _levels(0.025, 0.035, 0.05, 0.07)
+    """Height relative to typical children of the same age."""
+    age_years: tuple[float, float] = _assumed((11.0, 4.0), "mean and spread; clipped")
+    """Age at the first visit."""
+    same_child_r: float = _assumed(0.7, "no published number")
+    """Correlation of a child's residuals from visit to visit."""
+    deviation_deg: tuple[float, float, float] = _assumed(
+        (3.0, 5.0, 4.0), "solved: spread of minimum stance knee flexion"
     )
-    """Coefficient of variation of stride time (assumed)."""
-    keep_rate: dict[str, float] = field(
-        default_factory=lambda: _levels(0.87, 0.86, 0.77, 0.65)
+    """Spread of a child's own deviation of hip, knee and ankle."""
+    stride_noise_deg: dict[str, float] = _assumed(
+        _by_level(1.5, 2.0, 2.7, 3.5), "direction: Prosser 2010"
     )
-    """Share of 124-frame clips whose leg keypoints are at most 25 % missing."""
-    height_ratio: dict[str, float] = field(
-        default_factory=lambda: _levels(0.97, 0.96, 0.94, 0.92)
+    """Stride-to-stride noise of the joint angles; typical children as level I."""
+    stride_time_cv: dict[str, float] = _assumed(
+        _by_level(0.025, 0.035, 0.05, 0.07), "direction: Prosser 2010"
     )
-    """Height relative to typical children (assumed)."""
-    trunk_lean_deg: dict[str, float] = field(
-        default_factory=lambda: _levels(3, 5, 9, 13)
+    """Coefficient of variation of stride time; typical children as level I."""
+    pace_cv: float = _assumed(0.04, "no published number")
+    """Slow wandering of speed within a pass."""
+    trunk_lean_deg: dict[str, float] = _assumed(
+        _by_level(3, 5, 9, 13), "no published number"
     )
-    """Mean forward lean of the trunk (assumed)."""
-    trunk_sway_deg: dict[str, float] = field(
-        default_factory=lambda: _levels(2.0, 3.0, 4.5, 5.5)
+    """Mean forward lean of the trunk."""
+    trunk_sway_deg: dict[str, float] = _assumed(
+        _by_level(2.0, 3.0, 4.5, 5.5), "only the direction is published"
     )
-    """Half range of the trunk's sway in a stride (assumed; direction published)."""
-    arm_swing_deg: dict[str, float] = field(
-        default_factory=lambda: _levels(17, 13, 9, 6)
+    """Half range of the trunk's sway in a stride."""
+    arm_swing_deg: dict[str, float] = _assumed(
+        _by_level(17, 13, 9, 6), "no published number"
     )
-    """Half range of shoulder swing (assumed)."""
-    elbow_deg: dict[str, float] = field(default_factory=lambda: _levels(28, 38, 50, 60))
-    """Mean elbow flexion (assumed; direction published)."""
-    same_child_r: float = 0.7
-    """Correlation of a child's residuals from visit to visit (assumed)."""
+    """Half range of shoulder swing."""
+    elbow_deg: dict[str, float] = _assumed(
+        _by_level(28, 38, 50, 60), "only the direction is published"
+    )
+    """Mean elbow flexion."""
+    hand_ahead: float = _assumed(0.22, "no published number")
+    """Hands on a device, ahead of the hips, leg lengths."""
+    walkway_m: tuple[float, float] = _assumed((3.2, 4.0), "typical gait laboratory")
+    """Half the length that is walked before turning."""
+    turn_s: tuple[float, float] = _assumed(
+        (1.2, 2.0), "1.4 times as long below 0.7 m/s"
+    )
+    """Time to turn round."""
+    n_frames: tuple[float, float] = _derived((592, 110), f"{_GILLETTE}: median 592")
+    """Mean and spread of the length of a recording."""
+    camera_m: tuple[float, float] = _assumed((8.0, 11.0), "typical gait laboratory")
+    """Distance of the camera."""
+    panning_share: float = _assumed(0.25, "no published number")
+    """Share of recordings whose camera follows the child."""
+    jitter: tuple[float, float] = _assumed((0.009, 0.015), "1 to 2 % of leg length")
+    """Spread of keypoints of the near side, leg lengths."""
+    far_jitter: float = _assumed(1.5, "no published number")
+    """Jitter of the far side relative to the near side."""
+    swap_chance: tuple[float, float] = _assumed(
+        (0.015, 0.09), "0.5 to 3 % of frames swapped, begun where the legs cross"
+    )
+    """Chance per frame of crossing that a swap of the legs begins."""
+    lost_share: dict[str, float] = _derived(
+        _by_level(0.10, 0.11, 0.19, 0.32), f"{_GILLETTE}: keep-rates .87 .86 .77 .65"
+    )
+    """Share of time in stretches where a leg is hardly seen."""
+    other_person: dict[str, float] = _assumed(
+        _by_level(0.02, 0.03, 0.06, 0.15), "helpers walk along"
+    )
+    """Chance that a recording jumps to another person for a moment."""
+    measured_sd: dict[str, float] = _assumed(
+        {"speed": 0.03, "cadence": 0.02, "knee": 1.5}, "no published number"
+    )
+    """Error of the laboratory labels: m/s, strides/s, deg."""
 
     def hash(self) -> str:
-        """First 12 hexadecimal digits of the SHA-256 of all values."""
+        """First 12 hexadecimal digits of the SHA-256 of all values and curves."""
         text = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        curves = files("cpexplore.simulate").joinpath("curves.json").read_text()
+        return hashlib.sha256((text + curves).encode()).hexdigest()[:12]
+
+    def table(self) -> pd.DataFrame:
+        """List all parameters with status (published, derived, assumed) and source.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index ``parameter``; columns ``value, status, source``.
+        """
+        rows = {
+            f.name: (getattr(self, f.name), *f.metadata.values()) for f in fields(self)
+        }
+        table = pd.DataFrame.from_dict(
+            rows, orient="index", columns=["value", "status", "source"]
+        )
+        return table.rename_axis("parameter")
 
 
 PARAMETERS = Parameters()
-"""The parameters every simulated cohort uses."""
+"""The parameters that every simulated cohort uses."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cpexplore.simulate import chain
+from cpexplore.simulate import chain, gait
 from cpexplore.simulate.assumptions import PARAMETERS
 from cpexplore.simulate.children import Child
 from cpexplore.simulate.gait import Course, LegMotion
@@ -18,6 +18,7 @@ KEYPOINTS = keypoint_set("body_25").keypoints
 _TRUNK, _HEAD = 0.58, 0.22
 _UPPER_ARM, _FOREARM = 0.355, 0.28
 _HIP_HALF, _SHOULDER_HALF = 0.095, 0.20
+_NOD_DEG = 4.0
 _SMALL_TOE = (0.165, 0.05)
 _FACE = {
     "nose": (0.10, 0.0, 0.0),
@@ -42,9 +43,7 @@ class Posture:
     """(2, n) flexion."""
 
 
-def hold_body(
-    child: Child, course: Course, *, carrier: str | None, rng: np.random.Generator
-) -> Posture:
+def hold_body(child: Child, course: Course, *, rng: np.random.Generator) -> Posture:
     """Move trunk, head and arms in time with the legs.
 
     Parameters
@@ -53,8 +52,6 @@ def hold_body(
         Whose body.
     course : Course
         Gives the phase of both legs.
-    carrier : str or None
-        Level whose posture the upper body shows; None is typical.
     rng : numpy.random.Generator
         Individual differences.
 
@@ -62,23 +59,24 @@ def hold_body(
     -----
     No numbers by level are published for these; all are named assumptions.
     """
-    level = carrier or "I"
+    level, arm_level = child.carrier or "I", child.arms or "I"
     turn = 2 * np.pi * course.count
     stride = turn[1]
     sway = PARAMETERS.trunk_sway_deg[level] * rng.uniform(0.6, 1.4)
     lean = PARAMETERS.trunk_lean_deg[level] + 4 * rng.standard_normal()
     trunk = lean + sway * np.cos(2 * stride + rng.normal(0, 0.4))
     trunk = trunk + 0.4 * sway * np.cos(stride + rng.uniform(0, 2 * np.pi))
-    swing = PARAMETERS.arm_swing_deg[level] * rng.uniform(0.6, 1.4, size=(2, 1))
-    bent = PARAMETERS.elbow_deg[level] + 10 * rng.standard_normal((2, 1))
+    swing = PARAMETERS.arm_swing_deg[arm_level] * rng.uniform(0.6, 1.4, size=(2, 1))
+    bent = PARAMETERS.elbow_deg[arm_level] + 10 * rng.standard_normal((2, 1))
     if child.side_affected in ("left", "right"):
         affected = ("left", "right").index(child.side_affected)
         swing[affected] *= 0.5
         bent[affected] += 20
     arms = -np.cos(turn - 0.3)
+    nod = _NOD_DEG * np.cos(stride + gait.hidden_shift(child, rng=rng))
     return Posture(
         trunk=np.radians(trunk),
-        head=np.radians(0.5 * trunk + 5 * rng.standard_normal()),
+        head=np.radians(0.5 * trunk + 5 * rng.standard_normal() + nod),
         twist=np.radians(6) * np.cos(stride),
         upper_arm=np.radians(swing * arms - 0.25 * bent),
         elbow=np.radians(np.clip(bent + 0.6 * swing * arms, 5, 120)),
@@ -186,7 +184,7 @@ def _arm(
 def _handle(child: Child, course: Course, index: int, *, legs: LegMotion) -> np.ndarray:
     """Where the hand holds the device, relative to the hips (2, n)."""
     pace = np.polynomial.Polynomial.fit(course.time, legs.advance, 12)(course.time)
-    ahead = 0.22 + pace - legs.advance
+    ahead = PARAMETERS.hand_ahead + pace - legs.advance
     if child.device == "crutches":
         ahead = ahead - 0.10 * np.cos(2 * np.pi * course.count[1 - index] + np.pi)
     return np.stack([ahead, np.full(len(course.time), 0.98 * np.median(legs.height))])
@@ -207,14 +205,11 @@ def _reach(shoulder: np.ndarray, hand: np.ndarray) -> tuple[np.ndarray, np.ndarr
 def _into_room(
     local: np.ndarray, child: Child, course: Course, legs: LegMotion
 ) -> np.ndarray:
-    forward = np.stack([np.cos(course.heading), np.sin(course.heading)], axis=1)
-    rightward = np.stack([forward[:, 1], -forward[:, 0]], axis=1)
-    travelled = np.diff(legs.advance, prepend=0.0)[:, None] * forward
-    ground = np.cumsum(travelled, axis=0) * child.leg_length_m
+    ahead = course.forward
+    aside = np.stack([ahead[:, 2], 0 * ahead[:, 0], -ahead[:, 0]], axis=1)
+    up = np.array([0.0, 1.0, 0.0])
+    walked = np.diff(legs.advance, prepend=0.0) * child.leg_length_m
+    ground = np.cumsum(walked[:, None] * ahead, axis=0)
     ground[:, 0] += course.start_m
-    flat = (
-        ground[:, None]
-        + local[..., :1] * forward[:, None]
-        + local[..., 2:] * rightward[:, None]
-    )
-    return np.stack([flat[..., 0], local[..., 1], flat[..., 1]], axis=-1)
+    axes = np.stack([ahead, np.broadcast_to(up, ahead.shape), aside], axis=1)
+    return ground[:, None] + local @ axes

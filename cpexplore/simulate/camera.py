@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cpexplore.simulate.assumptions import PARAMETERS
+
 WIDTH, HEIGHT = 1280, 720
 """Picture size, px."""
 
@@ -28,14 +30,14 @@ class Camera:
 
 def draw_camera(rng: np.random.Generator) -> Camera:
     """Draw a camera: one in four pans, most are nearly square to the walkway."""
-    distance = rng.uniform(8.0, 11.0)
+    distance = rng.uniform(*PARAMETERS.camera_m)
     return Camera(
         distance_m=distance,
         height_m=rng.uniform(0.8, 1.3),
         yaw_deg=2.0 * rng.standard_normal(),
         roll_deg=0.6 * rng.standard_normal(),
         focal_px=WIDTH * distance / rng.uniform(9.5, 10.5),
-        pan=rng.uniform(0.3, 0.8) if rng.random() < 0.25 else 0.0,
+        pan=rng.uniform(0.3, 0.8) if rng.random() < PARAMETERS.panning_share else 0.0,
     )
 
 

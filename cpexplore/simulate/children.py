@@ -13,29 +13,26 @@ import numpy as np
 from cpexplore._validation import check_option, check_range
 from cpexplore.gmfcs import LEVELS
 from cpexplore.simulate.assumptions import PARAMETERS
-from cpexplore.simulate.curves import PATTERNS
+from cpexplore.simulate.traits import (
+    Limb,
+    Person,
+    device,
+    draw_person,
+    limbs,
+    pace,
+    typical_height,
+)
 
 WORLDS = ("standard", "no_device", "beyond_catalogue", "null")
-"""What carries the level."""
+"""What carries the level: everything; everything but arms and device; legs and speed in
+half of the children, and in all of them the timing of head and ankle; nothing."""
 
 TD_SPEEDS = {"very_slow": 0.18, "slow": 0.295, "free": 0.43, "fast": 0.57}
 """Speeds of typical children as speed / sqrt(g * leg length) (unverified)."""
 
-_MIXES = ("mild", *PATTERNS, "asymmetric")
-_DEVICES = ("none", "crutches", "walker")
 _GRAVITY = 9.81
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limb:
-    """How one leg walks."""
-
-    pattern: str = "crouch"
-    """One of :data:`cpexplore.simulate.curves.PATTERNS`."""
-    weight: float = 0.0
-    """How far from typical (0) towards the pattern (1)."""
-    stiff: bool = False
-    """Whether the knee is stiff in swing."""
+_MOST_VISITS = 7
+_UNRELATED = {"null": 1.0, "beyond_catalogue": 0.5}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +67,16 @@ class Child:
     """Decides what stays the same from visit to visit."""
     seed: int
     """Decides everything else about this walk."""
+    arms: str | None = None
+    """Level whose arms are shown, if any."""
+    hidden: str | None = None
+    """Level told by coordination that no catalogued feature measures, if any."""
+    plant: str | None = None
+    """A key of :data:`cpexplore.simulate.planted.PLANTS`, if any."""
+    plant_strength: float = 1.0
+    """1 moves planted keypoints by at most 0.16 leg lengths."""
+    decoy: str | None = None
+    """Level that the distractors of a plant tell, unrelated to ``gmfcs``."""
 
     @property
     def froude_speed(self) -> float:
@@ -173,8 +180,8 @@ def _visits(
     number: int, level: str, *, stream: np.random.SeedSequence, world: str
 ) -> Iterator[Child]:
     rng = np.random.default_rng(stream)
-    person = _person(rng)
-    n_visits = _n_visits(rng)
+    person = draw_person(rng)
+    n_visits = min(int(rng.geometric(PARAMETERS.visit_end)), _MOST_VISITS)
     levels = _level_path(level, n_visits, rng=rng)
     for visit, rated in enumerate(levels):
         yield _visit(
@@ -182,48 +189,15 @@ def _visits(
         )
 
 
-def _n_visits(rng: np.random.Generator) -> int:
-    """Between 1 and 7 recordings per patient, 1.82 on average as published."""
-    return int(min(1 + rng.geometric(0.55) - 1, 7))
-
-
 def _level_path(level: str, n_visits: int, *, rng: np.random.Generator) -> list[str]:
-    """Levels by visit; some patients move to a neighbouring level and stay there."""
-    if n_visits == 1 or rng.random() > 0.36:
+    """Levels by visit; some patients move to another level once and stay there."""
+    moves = PARAMETERS.moves[level]
+    chance = rng.random()
+    if n_visits == 1 or chance >= sum(moves.values()):
         return [level] * n_visits
-    at = LEVELS.index(level)
-    other = at + 1 if at == 0 else at - 1 if at == 3 else at + rng.choice((-1, 1))
+    other = list(moves)[int(np.searchsorted(np.cumsum(list(moves.values())), chance))]
     change = rng.integers(1, n_visits)
-    return [level] * change + [LEVELS[other]] * (n_visits - change)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Person:
-    """What a patient keeps from visit to visit."""
-
-    age_years: float
-    sex: str
-    height_z: float
-    residuals: np.ndarray
-    pattern_rank: float
-    limb_ranks: np.ndarray
-    device_rank: float
-    side: str
-    seed: int
-
-
-def _person(rng: np.random.Generator) -> _Person:
-    return _Person(
-        age_years=float(np.clip(rng.normal(11, 4), 4, 20)),
-        sex=str(rng.choice(("female", "male"), p=(0.42, 0.58))),
-        height_z=rng.normal(),
-        residuals=rng.normal(size=3),
-        pattern_rank=rng.random(),
-        limb_ranks=rng.random((2, 3)),
-        device_rank=rng.random(),
-        side=str(rng.choice(("left", "right"))),
-        seed=int(rng.integers(2**63)),
-    )
+    return [level] * change + [other] * (n_visits - change)
 
 
 def _visit(
@@ -231,7 +205,7 @@ def _visit(
     visit: int,
     level: str,
     *,
-    person: _Person,
+    person: Person,
     world: str,
     rng: np.random.Generator,
 ) -> Child:
@@ -244,9 +218,8 @@ def _visit(
     fresh = np.sqrt(1 - keep) * rng.normal(size=3)
     residuals = np.sqrt(keep) * person.residuals + fresh
     severity = PARAMETERS.gdi[carrier] + PARAMETERS.gdi_sd * residuals[0]
-    speed, cadence = _pace(carrier, leg, residuals[1:])
-    limbs, side = _limbs(carrier, severity, person=person)
-    device = _device(carrier, person) if world != "no_device" else "none"
+    speed, cadence = pace(carrier, leg, residuals=residuals[1:])
+    both, side = limbs(carrier, severity, person=person)
     return Child(
         walk_id=f"{patient_id}_V{visit + 1}",
         patient_id=patient_id,
@@ -259,84 +232,30 @@ def _visit(
         height_m=round(height, 3),
         leg_length_m=round(leg, 3),
         side_affected=side,
-        device=device,
-        limbs=limbs,
+        device="none" if world == "no_device" else device(carrier, person),
+        limbs=both,
         speed_mps=speed,
         cadence_spm=cadence,
-        n_frames=int(np.clip(rng.normal(592, 110), 250, 1000)),
+        n_frames=_n_frames(rng),
         person_seed=person.seed,
         seed=int(rng.integers(2**63)),
+        arms=_any_level(rng) if world == "no_device" else carrier,
+        hidden=level if world == "beyond_catalogue" else None,
     )
 
 
 def _carrier(level: str, *, world: str, rng: np.random.Generator) -> str:
     """Level whose traits the body shows: another one where the level says nothing."""
-    chance, other = rng.random(), rng.choice(LEVELS, p=list(PARAMETERS.share.values()))
-    unrelated = {"null": 1.0, "beyond_catalogue": 0.5}.get(world, 0.0)
-    return str(other) if chance < unrelated else level
+    chance, other = rng.random(), _any_level(rng)
+    return other if chance < _UNRELATED.get(world, 0.0) else level
 
 
-def typical_height(age_years: float) -> float:
-    """Height of a typical child, m (105, 125, 155 cm at 3.5, 6.5, 12.5 years)."""
-    ages, heights = (
-        (2, 3.5, 6.5, 9.5, 12.5, 15, 18),
-        (0.88, 1, 1.2, 1.37, 1.53, 1.65, 1.7),
-    )
-    return float(np.interp(age_years, ages, heights))
+def _any_level(rng: np.random.Generator) -> str:
+    return str(rng.choice(LEVELS, p=list(PARAMETERS.share.values())))
 
 
-def _pace(level: str, leg_m: float, residuals: np.ndarray) -> tuple[float, float]:
-    """Wanted speed (m/s) and cadence (steps/min), related to each other and to size."""
-    size = np.clip((leg_m - 0.71) / 0.11, -2, 2)
-    speed_z = 0.25 * size + np.sqrt(1 - 0.25**2) * residuals[0]
-    shared = (PARAMETERS.speed_cadence_r + 0.35 * 0.25) / np.sqrt(1 - 0.25**2)
-    own = np.sqrt(1 - 0.35**2 - shared**2)
-    cadence_z = -0.35 * size + shared * residuals[0] + own * residuals[1]
-    speed = PARAMETERS.speed_mps[level] + PARAMETERS.speed_sd * speed_z
-    cadence = PARAMETERS.cadence_spm[level] + PARAMETERS.cadence_sd * cadence_z
-    return float(np.clip(speed, 0.2, 1.8)), float(np.clip(cadence, 50, 190))
-
-
-def _limbs(
-    level: str, severity: float, *, person: _Person
-) -> tuple[tuple[Limb, Limb], str]:
-    """Left and right limb, and the affected side."""
-    mix = _MIXES[_pick(PARAMETERS.patterns[level], person.pattern_rank)]
-    weight = _blend_weight(severity)
-    stiff = person.limb_ranks[:, 1] < PARAMETERS.stiff_knee[level]
-    chosen = [PATTERNS[int(rank * len(PATTERNS))] for rank in person.limb_ranks[:, 0]]
-    patterns, weights = [mix, mix], np.array([weight, weight])
-    side = "both"
-    if mix == "mild":
-        patterns, weights = chosen, 0.2 * person.limb_ranks[:, 2]
-    elif mix == "asymmetric":
-        patterns, side = chosen, person.side
-        weights[1 if side == "left" else 0] *= 0.3
-    left, right = (
-        Limb(pattern=pattern, weight=float(w), stiff=bool(s) and mix != "mild")
-        for pattern, w, s in zip(patterns, weights, stiff, strict=True)
-    )
-    return (left, right), side
-
-
-def _blend_weight(severity: float) -> float:
-    """Blend weight by severity: straight lines through the level means."""
-    known = sorted((PARAMETERS.gdi[k], PARAMETERS.blend[k]) for k in LEVELS)
-    gdi, blend = np.array(known).T
-    weight = np.interp(severity, gdi, blend)
-    weight += (blend[1] - blend[0]) / (gdi[1] - gdi[0]) * min(severity - gdi[0], 0)
-    weight += (blend[3] - blend[2]) / (gdi[3] - gdi[2]) * max(severity - gdi[3], 0)
-    return float(np.clip(weight, 0, 1.2))
-
-
-def _device(level: str, person: _Person) -> str:
-    return _DEVICES[_pick(PARAMETERS.device[level], person.device_rank)]
-
-
-def _pick(shares: tuple[float, ...], rank: float) -> int:
-    """Option at a rank in [0, 1) of cumulated shares."""
-    edges = np.cumsum(shares) / np.sum(shares)
-    return min(int(np.searchsorted(edges, rank, side="right")), len(shares) - 1)
+def _n_frames(rng: np.random.Generator) -> int:
+    return int(np.clip(rng.normal(*PARAMETERS.n_frames), 250, 1000))
 
 
 def _typical_child(patient_id: str, *, rng: np.random.Generator) -> Child:
@@ -377,6 +296,6 @@ def _typical_at(child: Child, speed: str, *, rng: np.random.Generator) -> Child:
         visit_id=speed,
         speed_mps=float(speed_mps),
         cadence_spm=float(60 * speed_mps / (step_per_leg * child.leg_length_m)),
-        n_frames=int(np.clip(rng.normal(592, 110), 250, 1000)),
+        n_frames=_n_frames(rng),
         seed=int(rng.integers(2**63)),
     )

@@ -1,14 +1,41 @@
 """Simulated children as a cohort: walks made anew whenever they are asked for."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import pandas as pd
 import xarray as xr
 
+from cpexplore._validation import check_option
 from cpexplore.cohort import Cohort, make_index
-from cpexplore.simulate.children import Child
+from cpexplore.simulate.assumptions import PARAMETERS
+from cpexplore.simulate.children import Child, draw_children
 from cpexplore.simulate.labels import reference_labels
+from cpexplore.simulate.planted import planted_children
 from cpexplore.simulate.walk import SOURCE, Truth, simulate_walk
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preset:
+    """How large a named cohort is and what it is like."""
+
+    n_patients: int
+    """Number of patients."""
+    min_per_level: int = 0
+    """Least number of patients of each level."""
+    plant: str | None = None
+    """Where the level is planted, if it is."""
+
+
+PRESETS: MappingProxyType[str, Preset] = MappingProxyType(
+    {
+        "demo": Preset(n_patients=96, min_per_level=5),
+        "gillette": Preset(n_patients=797),
+        "planted": Preset(n_patients=120, plant="knee_amplitude"),
+    }
+)
+"""The named cohorts of :func:`preset_cohort`."""
 
 
 class SimulatedWalks(Mapping[str, xr.Dataset]):
@@ -48,14 +75,91 @@ class SimulatedWalks(Mapping[str, xr.Dataset]):
 
 
 def cohort_of(children: list[Child], *, name: str) -> Cohort:
-    """Make a cohort of any simulated children."""
+    """Make a cohort of any simulated children.
+
+    Parameters
+    ----------
+    children : list of Child
+        One per walk.
+    name : str
+        What to call it in reports.
+
+    Returns
+    -------
+    Cohort
+        Walks are simulated when asked for; ``labels`` are what a gait laboratory would
+        have measured.
+    """
     rows = pd.DataFrame([_row(child) for child in children])
     return Cohort(
         index=make_index(rows.set_index("walk_id")),
         walks=SimulatedWalks(children),
         labels=reference_labels(children),
         name=name,
+        notes=(f"simulator parameters {PARAMETERS.hash()}",),
     )
+
+
+def preset_cohort(
+    name: str, *, n_patients: int | None = None, seed: int = 0, world: str = "standard"
+) -> Cohort:
+    """Make one of the named cohorts.
+
+    Parameters
+    ----------
+    name : {"demo", "gillette", "planted"}
+        96 patients with at least five of each level; as many patients and visits as
+        the public release; 120 patients whose level sits in the knees alone.
+    n_patients : int, optional
+        Another number of patients.
+    seed : int
+        The same seed gives the same cohort.
+    world : str
+        What carries the level, see :data:`WORLDS`; a planted cohort has its own.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset.
+    """
+    check_option("name", name, tuple(PRESETS))
+    preset = PRESETS[name]
+    n = preset.n_patients if n_patients is None else n_patients
+    if preset.plant:
+        return planted_cohort(preset.plant, n_patients=n, seed=seed)
+    children = draw_children(
+        n, seed=seed, world=world, min_per_level=preset.min_per_level
+    )
+    return cohort_of(children, name=f"simulated-{name}-{world}-{n}-{seed}")
+
+
+def planted_cohort(
+    plant: str = "knee_amplitude",
+    *,
+    n_patients: int = 120,
+    seed: int = 0,
+    strength: float = 1.0,
+) -> Cohort:
+    """Make a cohort whose level sits in known keypoints and nowhere else.
+
+    Parameters
+    ----------
+    plant : str
+        A key of :data:`PLANTS`, which says what carries the level and what distracts.
+    n_patients : int
+        One walk each; levels are equally frequent.
+    seed : int
+        The same seed gives the same cohort.
+    strength : float
+        1 moves keypoints by at most 0.16 leg lengths.
+
+    Raises
+    ------
+    ValueError
+        If the plant is unknown or a number out of range.
+    """
+    children = planted_children(plant, n_patients, seed=seed, strength=strength)
+    return cohort_of(children, name=f"planted-{plant}-{n_patients}-{seed}")
 
 
 def _row(child: Child) -> dict[str, object]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import lfilter
 
+from cpexplore.simulate.assumptions import PARAMETERS
 from cpexplore.simulate.camera import WIDTH
+from cpexplore.simulate.children import Child
 from cpexplore.skeleton import keypoint_set
 
 KEYPOINTS = keypoint_set("body_25").keypoints
@@ -18,6 +20,7 @@ _LEG = ("hip", "knee", "ankle", "big_toe", "small_toe", "heel")
 _LEFT_LEG = np.array([KEYPOINTS.index(f"left_{part}") for part in _LEG])
 _RIGHT_LEG = np.array([KEYPOINTS.index(f"right_{part}") for part in _LEG])
 _FACE = np.array([k.endswith(("eye", "ear")) for k in KEYPOINTS])
+_HANDS = np.array([k.endswith("wrist") for k in KEYPOINTS])
 _SIDE = np.array([{"l": -1, "r": 1}.get(k[0], 0) * ("_" in k) for k in KEYPOINTS])
 _SIDE[KEYPOINTS.index("mid_hip")] = 0
 _CLEARNESS = {"toe": 0.74, "heel": 0.74, "wrist": 0.74, "elbow": 0.80, "ankle": 0.82}
@@ -39,8 +42,8 @@ def detect(
     clean: np.ndarray,
     *,
     depth: np.ndarray,
-    leg_px: np.ndarray,
-    lost_share: float,
+    leg_px: float,
+    child: Child,
     rng: np.random.Generator,
 ) -> Detection:
     """Detect keypoints in the true projection.
@@ -51,10 +54,10 @@ def detect(
         True projection, px.
     depth : array of shape (n, 25)
         Distance from the camera plane, m.
-    leg_px : array of shape (n,)
+    leg_px : float
         Leg length in the picture.
-    lost_share : float
-        Share of time in stretches where a leg is hardly seen.
+    child : Child
+        Its level says how often the view is lost, its device what is hidden.
     rng : numpy.random.Generator
         All randomness.
 
@@ -63,13 +66,16 @@ def detect(
     Detection
         Of the same length.
     """
+    level = child.carrier or "I"
+    seen = _other_person(clean, chance=PARAMETERS.other_person[level], rng=rng)
     far = _farness(depth)
     crossing = _crossing(clean, leg_px)
-    confidence = _confidence(far, crossing, rng=rng)
-    position = clean + _jitter(confidence, far, leg_px, rng=rng)
+    confidence = _confidence(far, crossing, walker=child.device == "walker", rng=rng)
+    position = seen + _jitter(confidence, far, leg_px, rng=rng)
     swapped = _swaps(crossing, rng=rng)
     position = _exchanged(position, swapped)
     confidence = _exchanged(confidence, swapped)
+    lost_share = PARAMETERS.lost_share[level] * rng.gamma(2.0, 0.5)
     missing = _missing(confidence, far, lost_share, rng=rng)
     missing |= ~((clean[..., 0] > 0) & (clean[..., 0] < WIDTH))
     return Detection(
@@ -79,6 +85,23 @@ def detect(
     )
 
 
+def _other_person(
+    clean: np.ndarray, *, chance: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Follow someone taller and out of step beside the child for a moment."""
+    happens, length = rng.random() < chance, int(rng.integers(5, 26))
+    begin = int(rng.integers(0, len(clean) - length))
+    aside = rng.choice((-1, 1)) * rng.uniform(60, 200)
+    if not happens:
+        return clean
+    seen, piece = clean.copy(), slice(begin, begin + length)
+    ground = clean[piece, :, 1].max(axis=1)[:, None, None]
+    feet = np.concatenate([clean[piece, 8:9, :1], ground], axis=2)
+    adult = 1.35 * (np.roll(clean, 7, axis=0)[piece] - feet)
+    seen[piece] = feet + adult + np.array([aside, 0.0])
+    return seen
+
+
 def _farness(depth: np.ndarray) -> np.ndarray:
     """0 for the near side and the middle, 1 for the far side (n, 25)."""
     hips = depth[:, [_RIGHT_LEG[0], _LEFT_LEG[0]]]
@@ -86,14 +109,14 @@ def _farness(depth: np.ndarray) -> np.ndarray:
     return np.clip(apart / 0.1, 0, 1)
 
 
-def _crossing(clean: np.ndarray, leg_px: np.ndarray) -> np.ndarray:
+def _crossing(clean: np.ndarray, leg_px: float) -> np.ndarray:
     """1 where the ankles lie over each other, 0 beyond 0.15 leg lengths (n,)."""
     apart = np.abs(clean[:, _LEFT_LEG[2], 0] - clean[:, _RIGHT_LEG[2], 0])
     return np.clip(1 - apart / (0.15 * leg_px), 0, 1)
 
 
 def _confidence(
-    far: np.ndarray, crossing: np.ndarray, *, rng: np.random.Generator
+    far: np.ndarray, crossing: np.ndarray, *, walker: bool, rng: np.random.Generator
 ) -> np.ndarray:
     usual = np.array(
         [
@@ -103,7 +126,7 @@ def _confidence(
     )
     leg = np.isin(np.arange(len(KEYPOINTS)), np.r_[_LEFT_LEG, _RIGHT_LEG])
     level = usual - 0.12 * far - 0.22 * far * leg * crossing[:, None]
-    level = level - 0.5 * far * _FACE
+    level = level - 0.5 * far * _FACE - 0.07 * walker * (leg | _HANDS)
     wobble = _slow_noise(far.shape, memory=0.8, rng=rng)
     return np.clip(level + 0.06 * wobble, 0.02, 0.98)
 
@@ -111,12 +134,13 @@ def _confidence(
 def _jitter(
     confidence: np.ndarray,
     far: np.ndarray,
-    leg_px: np.ndarray,
+    leg_px: float,
     *,
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Between 1 and 2 % of leg length near, half as much again far (n, 25, 2)."""
-    sd = rng.uniform(0.009, 0.015) * leg_px[:, None] * (1 + 0.5 * far)
+    farther = 1 + (PARAMETERS.far_jitter - 1) * far
+    sd = rng.uniform(*PARAMETERS.jitter) * leg_px * farther
     sd = sd * (0.8 + 1.5 * np.clip(0.8 - confidence, 0, 1))
     noise = _slow_noise((*confidence.shape, 2), memory=0.4, rng=rng)
     return sd[..., None] * noise
@@ -124,7 +148,8 @@ def _jitter(
 
 def _swaps(crossing: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     """Frames in which the legs are exchanged, begun only where they cross."""
-    begin = rng.random(len(crossing)) < rng.uniform(0.005, 0.03) * (crossing > 0.3)
+    chance = rng.uniform(*PARAMETERS.swap_chance)
+    begin = rng.random(len(crossing)) < chance * (crossing > 0.3)
     swapped = np.zeros(len(crossing), dtype=bool)
     for frame in np.flatnonzero(begin):
         swapped[frame : frame + rng.integers(1, 5)] = True
@@ -173,4 +198,4 @@ def _slow_noise(
     """Unit-variance first-order autoregressive noise along the first axis."""
     white = rng.standard_normal(shape)
     white[1:] *= np.sqrt(1 - memory**2)
-    return lfilter([1.0], [1.0, -memory], white, axis=0)
+    return np.asarray(lfilter([1.0], [1.0, -memory], white, axis=0))

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
+from cpexplore.gmfcs import LEVELS
 from cpexplore.simulate import chain, curves
 from cpexplore.simulate.assumptions import PARAMETERS
 from cpexplore.simulate.children import Child
@@ -19,7 +20,7 @@ SIDES = ("left", "right")
 
 _LEAST_RATE = 50.0
 _TURN_PACE = 0.4
-_PACE_CV = 0.04
+_RIPPLE_DEG = 1.5
 _CLEARANCE = 0.015
 
 
@@ -50,6 +51,12 @@ class Course:
     def on_ground(self) -> np.ndarray:
         """Whether the side is in stance, (2, n)."""
         return self.count % 1 < self.stance[:, None]
+
+    @property
+    def forward(self) -> np.ndarray:
+        """Direction of travel in the room, (n, 3): X right, Y up, Z away."""
+        ahead = np.cos(self.heading), 0 * self.heading, np.sin(self.heading)
+        return np.stack(ahead, axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +103,18 @@ def limb_cycles(child: Child) -> np.ndarray:
     return _with_step_length(np.array(cycles), child)
 
 
+def hidden_shift(child: Child, *, rng: np.random.Generator) -> float:
+    """Phase (rad) of head nod and ankle ripple: a quarter turn by hidden level.
+
+    Without a hidden level any phase is as likely. The four phases lie on a circle, so
+    that no ordered feature tells them apart.
+    """
+    anywhere = rng.uniform(0, 2 * np.pi)
+    if child.hidden is None:
+        return anywhere
+    return LEVELS.index(child.hidden) * np.pi / 2 + 0.3 * rng.standard_normal()
+
+
 def step_length(cycles: np.ndarray, stance: float) -> float:
     """Mean length of left and right steps that cycles make on the ground.
 
@@ -125,15 +144,15 @@ def step_length(cycles: np.ndarray, stance: float) -> float:
 
 def plan_course(child: Child, *, rng: np.random.Generator) -> Course:
     """Draw the passes, turns and footfalls of one recording."""
-    level = child.carrier
+    level = child.carrier or "I"
     rate = child.fps * np.ceil(_LEAST_RATE / child.fps)
     time = np.arange(int(child.n_frames * rate / child.fps)) / rate
-    half = rng.uniform(3.2, 4.0)
+    half = rng.uniform(*PARAMETERS.walkway_m)
     start = rng.uniform(-1.0, -0.4) * half
     passes = _pass_intervals(child, half=half, start=start, end=time[-1], rng=rng)
     bout, turned, turning = _passes_and_turns(time, passes)
     facing_left = bool(rng.integers(2))
-    cv = PARAMETERS.stride_time_cv[level] if level else 0.02
+    cv = PARAMETERS.stride_time_cv[level]
     stance = curves.stance_fraction(child.froude_speed)
     contacts = _contact_times(child, end=time[-1], cv=cv, rng=rng)
     count = np.stack([np.interp(time, c, np.arange(len(c))) for c in contacts])
@@ -142,8 +161,8 @@ def plan_course(child: Child, *, rng: np.random.Generator) -> Course:
         bout=bout,
         heading=np.pi * (turned + facing_left),
         turning=turning,
-        contacts=(contacts[0], contacts[1]),
-        foot_offs=tuple(c[:-1] + stance * np.diff(c) for c in contacts),
+        contacts=contacts,
+        foot_offs=(_foot_offs(contacts[0], stance), _foot_offs(contacts[1], stance)),
         count=count,
         stance=np.array([stance, stance]),
         start_m=-start if facing_left else start,
@@ -159,6 +178,8 @@ def move_legs(child: Child, course: Course, *, rng: np.random.Generator) -> LegM
     cycles = limb_cycles(child)
     joints, pelvis = _evaluate(cycles, nominal)
     joints = joints + _stride_noise(child, course.time, rng=rng)
+    ripple = 4 * 2 * np.pi * course.count + hidden_shift(child, rng=rng)
+    joints[:, 2] += np.radians(_RIPPLE_DEG) * np.cos(ripple)
     mean_hip = joints[:, 0].mean(axis=1, keepdims=True)
     joints[:, 0] -= 0.5 * course.turning * (joints[:, 0] - mean_hip)
     contact = course.on_ground & (course.bout >= 0)
@@ -224,7 +245,7 @@ def _pass_intervals(
     while not intervals or intervals[-1][0] < end:
         intervals.append((begin, begin + to_go / speed))
         slower = 1.0 + 0.4 * (speed < 0.7)
-        begin = intervals[-1][1] + slower * rng.uniform(1.2, 2.0)
+        begin = intervals[-1][1] + slower * rng.uniform(*PARAMETERS.turn_s)
         to_go = 2 * half
     return intervals
 
@@ -246,7 +267,7 @@ def _passes_and_turns(
 
 def _contact_times(
     child: Child, *, end: float, cv: float, rng: np.random.Generator
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Times of initial contact by side, from before the start to after the end."""
     stride = 120 / child.cadence_spm
     n = int(np.ceil(end / stride)) + 5
@@ -257,11 +278,15 @@ def _contact_times(
     return left, right
 
 
+def _foot_offs(contacts: np.ndarray, stance: float) -> np.ndarray:
+    return contacts[:-1] + stance * np.diff(contacts)
+
+
 def _stride_noise(
     child: Child, time: np.ndarray, *, rng: np.random.Generator
 ) -> np.ndarray:
     """Smooth noise of the joints, (2, 3, n) rad, about 15 % of a stride long."""
-    sd = PARAMETERS.stride_noise_deg[child.carrier] if child.carrier else 1.5
+    sd = PARAMETERS.stride_noise_deg[child.carrier or "I"]
     width = 0.15 * (120 / child.cadence_spm) / (time[1] - time[0])
     white = rng.standard_normal((2, 3, len(time)))
     smooth = gaussian_filter1d(white, width, axis=-1, mode="wrap")
@@ -310,7 +335,7 @@ def _wanted_path(
         2 * np.sqrt(np.pi) * width
     )
     turning = 1 - (1 - _TURN_PACE) * course.turning
-    return np.cumsum(pace * (1 + _PACE_CV * slow) * turning) * step
+    return np.cumsum(pace * (1 + PARAMETERS.pace_cv * slow) * turning) * step
 
 
 def _advance(path: np.ndarray, *, reach: np.ndarray, contact: np.ndarray) -> np.ndarray:

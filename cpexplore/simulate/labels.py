@@ -8,7 +8,8 @@ from cpexplore.simulate.assumptions import PARAMETERS
 from cpexplore.simulate.children import Child
 from cpexplore.simulate.gait import SIDES, limb_cycles, step_length
 
-_MEASUREMENT_SD = {"speed": 0.03, "cadence": 0.02, "knee": 1.5}
+_KNEE_SD = 12.0
+"""Spread of minimum stance knee flexion, deg (Kidzinski 2020)."""
 
 
 def reference_labels(children: list[Child]) -> pd.DataFrame:
@@ -41,21 +42,27 @@ def _measure(child: Child) -> dict[str, float]:
     stance = curves.stance_fraction(child.froude_speed)
     step_m = step_length(cycles, stance) * child.leg_length_m
     noise = rng.standard_normal(6)
-    cadence = child.cadence_spm / 120 + _MEASUREMENT_SD["cadence"] * noise[0]
+    cadence = child.cadence_spm / 120 + PARAMETERS.measured_sd["cadence"] * noise[0]
     measured = {
-        "speed": 2 * cadence * step_m + _MEASUREMENT_SD["speed"] * noise[1],
+        "speed": 2 * cadence * step_m + PARAMETERS.measured_sd["speed"] * noise[1],
         "cadence": cadence,
     }
     for index, side in enumerate(SIDES):
         least = cycles[index, 1, 10:62].min()
-        knee = least + _MEASUREMENT_SD["knee"] * noise[2 + index]
+        knee = least + PARAMETERS.measured_sd["knee"] * noise[2 + index]
         measured[f"KneeFlex_maxExtension_{side}"] = knee
-        measured[f"GDI_{side}"] = _gdi(child, knee, noise[4 + index])
+        measured[f"GDI_{side}"] = _gdi(child, knee, side_noise=noise[4 + index])
     return measured
 
 
-def _gdi(child: Child, knee_deg: float, noise: float) -> float:
-    mean = PARAMETERS.gdi[child.carrier] if child.carrier else 100.0
-    usual = 11.0
-    sagittal = -0.25 * np.clip((knee_deg - usual) / 11.6, -2, 2)
-    return mean + PARAMETERS.gdi_sd * (sagittal + 0.6 * noise)
+def _gdi(child: Child, knee_deg: float, *, side_noise: float) -> float:
+    """Level mean, less with a flexed knee, more with milder severity, and chance."""
+    if child.carrier is None:
+        return 100 + 10 * side_noise
+    mean, sd = PARAMETERS.gdi[child.carrier], PARAMETERS.gdi_sd
+    usual = PARAMETERS.knee_min_stance_deg[child.carrier]
+    knee = -np.clip((knee_deg - usual) / _KNEE_SD, -2.5, 2.5)
+    whole = (child.severity - mean) / sd
+    by_knee, by_side = PARAMETERS.gdi_knee, PARAMETERS.gdi_side
+    by_child = np.sqrt(1 - by_knee**2 - by_side**2)
+    return mean + sd * (by_knee * knee + by_child * whole + by_side * side_noise)

@@ -7,11 +7,11 @@ import pandas as pd
 import xarray as xr
 
 from cpexplore.simulate import body, chain
-from cpexplore.simulate.assumptions import PARAMETERS
 from cpexplore.simulate.camera import Camera, draw_camera, project
 from cpexplore.simulate.children import Child
 from cpexplore.simulate.detector import Detection, detect
 from cpexplore.simulate.gait import SIDES, Course, LegMotion, move_legs, plan_course
+from cpexplore.simulate.planted import displaced
 from cpexplore.walks import make_walk
 
 SOURCE = "simulated (cpexplore)"
@@ -51,7 +51,7 @@ class Truth:
 
 
 def simulate_walk(
-    child: Child, *, camera: Camera | None = None, carrier: str | None = None
+    child: Child, *, camera: Camera | None = None
 ) -> tuple[xr.Dataset, Truth]:
     """Simulate one recording of a child walking to and fro.
 
@@ -61,8 +61,6 @@ def simulate_walk(
         From :func:`draw_children` or :func:`td_children`.
     camera : Camera, optional
         The view; drawn when not given.
-    carrier : str, optional
-        Level whose posture trunk and arms show; the child's own when not given.
 
     Returns
     -------
@@ -73,19 +71,23 @@ def simulate_walk(
     streams = [np.random.default_rng([child.seed, stage]) for stage in range(5)]
     course = plan_course(child, rng=streams[0])
     legs = move_legs(child, course, rng=streams[1])
-    posture = body.hold_body(
-        child, course, carrier=carrier or child.carrier, rng=streams[2]
-    )
+    posture = body.hold_body(child, course, rng=streams[2])
     every = round(1 / (child.fps * (course.time[1] - course.time[0])))
     points = body.place_body(child, course, legs=legs, posture=posture)[::every]
+    points = displaced(
+        points,
+        child,
+        keypoints=body.KEYPOINTS,
+        phase=course.count[:, ::every] % 1,
+        forward=course.forward[::every],
+    )
     camera = camera or draw_camera(streams[3])
     clean = project(points, camera)
-    leg_px = camera.focal_px * child.leg_length_m / camera.distance_m
     seen = detect(
         clean,
         depth=points[..., 2],
-        leg_px=np.full(len(clean), leg_px),
-        lost_share=_lost_share(child, rng=streams[4]),
+        leg_px=camera.focal_px * child.leg_length_m / camera.distance_m,
+        child=child,
         rng=streams[4],
     )
     walk = make_walk(
@@ -110,12 +112,6 @@ def simulate_walk(
         camera=camera,
         every=every,
     )
-
-
-def _lost_share(child: Child, *, rng: np.random.Generator) -> float:
-    """Share of time in bad stretches, from the published keep-rate of clips."""
-    keep = PARAMETERS.keep_rate[child.carrier] if child.carrier else 0.9
-    return float((1 - keep) * rng.gamma(2.0, 0.5))
 
 
 def _truth(
@@ -172,12 +168,14 @@ def _angles(
         "shank_deg": segments[:, 1],
         "foot_pitch_deg": segments[:, 2],
     }
-    angles = {
-        name: (("time", "side"), np.degrees(value[:, ::every]).T)
-        for name, value in named.items()
-    }
-    angles["trunk_lean_deg"] = (("time",), np.degrees(trunk[::every]))
-    return xr.Dataset(angles, coords)
+    angles = xr.Dataset(
+        {
+            name: (("time", "side"), np.degrees(value[:, ::every]).T)
+            for name, value in named.items()
+        },
+        coords,
+    )
+    return angles.assign(trunk_lean_deg=("time", np.degrees(trunk[::every])))
 
 
 def _events(course: Course) -> pd.DataFrame:
@@ -222,5 +220,5 @@ def _stance_extreme(truth: Truth, knee: xr.DataArray, side: str) -> float:
     """Median over strides of the least knee flexion in stance, deg."""
     contacts = truth.events.query("side == @side and event == 'initial_contact'")
     stride = np.searchsorted(contacts["time_s"], knee["time"].values, side="right")
-    values = pd.Series(knee.sel(side=side).values).groupby(stride).min()
-    return float(values.median())
+    least = pd.DataFrame({"knee": knee.sel(side=side).values}).groupby(stride).min()
+    return float(least["knee"].median())
