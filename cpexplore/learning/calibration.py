@@ -82,7 +82,9 @@ def binned_calibration_error(
     -----
     The plug-in error |accuracy - confidence| of a bin is biased upwards by noise. The
     bias is that of the absolute value of a normal variable with the bin's binomial
-    standard error, and is subtracted; a total below zero counts as zero.
+    standard error, and is subtracted, which removes about half of it where
+    probabilities are honest and all of it where they are far off; a total below zero
+    counts as zero.
 
     References
     ----------

@@ -80,7 +80,9 @@ def make_study(*, n_patients: int = 40, seed: int = 0) -> Study:
     )
     walks = {name: _walk(name) for name in walk_id}
     spec = CrossvalSpec(
-        backbone=STGCNConfig(blocks=((8, 2), (16, 2)), dropout=0.0, separable=True),
+        backbone=STGCNConfig(
+            blocks=((8, 2), (16, 2)), embed_dim=32, dropout=0.0, separable=True
+        ),
         fit=FitConfig(epochs=4),
     )
     cohort = Cohort(index=make_index(rows), walks=walks)
