@@ -8,7 +8,7 @@ two events inside these steps.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -180,10 +180,10 @@ def _between(gap: np.ndarray, first: int, second: int) -> int:
 
 def extremum(signal: np.ndarray, start: int, stop: int) -> float:
     """Frame, with its fraction, of the largest value of a stretch; NaN at a border."""
-    peak = start + int(np.argmax(signal[start:stop]))
+    peak = start + int(signal[start:stop].argmax())
     if not 1 <= peak < len(signal) - 1:
         return np.nan
-    before, at, after = signal[peak - 1 : peak + 2]
+    before, at, after = signal[peak - 1 : peak + 2].tolist()
     bend = before - 2 * at + after
     if not (before <= at >= after and bend < 0):
         return np.nan
@@ -192,9 +192,9 @@ def extremum(signal: np.ndarray, start: int, stop: int) -> float:
 
 def last_below(signal: np.ndarray, share: float, *, offset: int) -> float:
     """Frame in which a signal last rises through a share of its peak; NaN if never."""
-    peak = int(np.argmax(signal))
+    peak = int(signal.argmax())
     level = share * signal[peak]
-    below = np.flatnonzero(signal[: peak + 1] < level)
+    below = (signal[: peak + 1] < level).nonzero()[0]
     if not len(below) or level <= 0:
         return np.nan
     last = below[-1]
@@ -221,13 +221,19 @@ def high_pass(walked: Pass) -> Frames:
     front, rear = _front_rear(walked)
     cut = 2 * _HIGH_PASS_PER_STRIDE / walked.stride_frames
     n_frames = len(walked.time)
-    if not (0 < cut < 1 and n_frames > 15):
+    if not (0.0005 < cut < 0.9995 and n_frames > 15):
         return _nothing(walked)
-    sections = butter(2, cut, "high", output="sos")
+    sections = _high_pass_sections(round(cut, 3))
     pad = min(n_frames - 1, round(1.5 * walked.stride_frames))
     signals = np.stack([walked.x[front], walked.x[rear]]) - walked.hip
     fast = sosfiltfilt(sections, signals, padlen=pad)
     return _corrected(walked, front=fast[0], rear=fast[1], rear_part=rear)
+
+
+@lru_cache(maxsize=256)
+def _high_pass_sections(cutoff: float) -> np.ndarray:
+    """Second-order Butterworth; ``cutoff`` in Nyquist frequencies."""
+    return np.asarray(butter(2, cutoff, "high", output="sos"))
 
 
 def foot_velocity(walked: Pass) -> Frames:

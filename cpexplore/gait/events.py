@@ -64,15 +64,18 @@ def detect_events(walk: xr.Dataset, *, method: str = "consensus") -> pd.DataFram
     if not is_cleaned(walk):
         raise ValueError("`walk` must be cleaned; got a raw one. Call `clean` first.")
     chosen = tuple(RULES) if method == "consensus" else (method,)
-    rows = []
-    for bout in range(walk.sizes.get("bout", 0)):
-        walked = make_pass(walk, bout)
-        if walked is not None and walked.steps:
-            rows += _pass_events(walked, chosen)
-    events = pd.DataFrame(rows, columns=["side", "event", "time_s", "confidence"])
-    events = events.astype({"side": "str", "event": "str", "time_s": float})
-    events["confidence"] = events["confidence"].astype(float)
-    return events.sort_values("time_s", kind="stable", ignore_index=True)
+    passes = (make_pass(walk, bout) for bout in range(walk.sizes.get("bout", 0)))
+    rows = [row for p in passes if p and p.steps for row in _pass_events(p, chosen)]
+    rows.sort(key=lambda row: row[2])
+    side, event, time_s, confidence = zip(*rows, strict=True) if rows else ((),) * 4
+    return pd.DataFrame(
+        {
+            "side": pd.array(side, dtype="str"),
+            "event": pd.array(event, dtype="str"),
+            "time_s": np.array(time_s, float),
+            "confidence": np.array(confidence, float),
+        }
+    )
 
 
 def _pass_events(walked: Pass, rules: tuple[str, ...]) -> list[tuple]:

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from cpexplore._validation import check_range
-from cpexplore.preprocessing.audit import with_audit
+from cpexplore.preprocessing.audit import check_after, with_audit, with_values
 from cpexplore.preprocessing.frames import odd_window
 from cpexplore.preprocessing.scale import leg_length_px
 
@@ -40,7 +40,7 @@ def despike(
     Raises
     ------
     ValueError
-        If an option is negative.
+        If an option is negative or the walk has not been masked.
 
     Notes
     -----
@@ -55,19 +55,21 @@ def despike(
         ("floor_ll", floor_ll),
     ):
         check_range(name, value, low=0)
+    check_after(walk, "observed", "mask_low_confidence")
     position = walk["position"].values
     window = odd_window(window_s, walk.attrs["fps"], least=5)
     floor = floor_ll * np.nan_to_num(leg_length_px(walk))
     spike = _hampel(position.reshape(len(position), -1), window, n_mad, floor)
     spike = spike.reshape(position.shape).any(axis=-1)
-    dims = walk["confidence"].dims
-    cleaned = walk.assign(
-        position=(walk["position"].dims, np.where(spike[..., None], np.nan, position)),
-        confidence=(dims, np.where(spike, 0, walk["confidence"].values)),
+    despiked = with_values(
+        walk,
+        {
+            "position": np.where(spike[..., None], np.float32(np.nan), position),
+            "confidence": np.where(spike, np.float32(0), walk["confidence"].values),
+            "observed": walk["observed"].values & ~spike,
+        },
     )
-    if "observed" in walk:
-        cleaned["observed"] = (dims, walk["observed"].values & ~spike)
-    return with_audit(cleaned, "despike", spikes=int(spike.sum()), window=window)
+    return with_audit(despiked, "despike", spikes=int(spike.sum()), window=window)
 
 
 def _hampel(series: np.ndarray, window: int, n_mad: float, floor: float) -> np.ndarray:

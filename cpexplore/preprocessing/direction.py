@@ -16,6 +16,12 @@ from cpexplore.preprocessing.scale import leg_length_px
 _CUES_LL = {"foot": 0.06, "toe_ankle": 0.06, "face": 0.03, "travel": 0.10}
 """What tells the direction, best first, and how many leg lengths decide."""
 
+_ENDS = {
+    "foot": (("left_big_toe", "right_big_toe"), ("left_heel", "right_heel")),
+    "toe_ankle": (("left_big_toe", "right_big_toe"), ("left_ankle", "right_ankle")),
+    "face": (("nose", "nose"), ("left_ear", "right_ear")),
+}
+
 
 def find_direction(walk: xr.Dataset, *, window_s: float = 0.5) -> xr.Dataset:
     """Find the direction of travel in each frame.
@@ -48,10 +54,11 @@ def find_direction(walk: xr.Dataset, *, window_s: float = 0.5) -> xr.Dataset:
     window = odd_window(window_s, walk.attrs["fps"])
     scale = leg_length_px(walk)
     signal, used = np.full(walk.sizes["time"], np.nan), {}
-    for name, cue in _cues(walk, window).items():
+    for name, limit in _CUES_LL.items():
+        cue = _cue(walk, name, window)
         taken = np.isnan(signal) & np.isfinite(cue)
         used[name] = int(taken.sum())
-        signal = np.where(taken, cue / (scale * _CUES_LL[name]), signal)
+        signal = np.where(taken, cue / (scale * limit), signal)
     direction = schmitt(signal, 1.0)
     found = walk.assign(direction=("time", direction))
     return with_audit(
@@ -59,19 +66,12 @@ def find_direction(walk: xr.Dataset, *, window_s: float = 0.5) -> xr.Dataset:
     )
 
 
-def _cues(walk: xr.Dataset, window: int) -> dict[str, np.ndarray]:
-    """Forward distance (time,) in px by cue, + to the right; NaN where not seen."""
-    ears = ("left_ear", "right_ear")
-    toes, heels, ankles = (
-        tuple(f"{side}_{part}" for side in ("left", "right"))
-        for part in ("big_toe", "heel", "ankle")
-    )
-    return {
-        "foot": _median_ahead(walk, toes, heels, window),
-        "toe_ankle": _median_ahead(walk, toes, ankles, window),
-        "face": _median_ahead(walk, ("nose", "nose"), ears, window),
-        "travel": _travel(walk, window),
-    }
+def _cue(walk: xr.Dataset, name: str, window: int) -> np.ndarray:
+    """Forward distance (time,) in px, + to the right; NaN where not seen."""
+    if name == "travel":
+        return _travel(walk, window)
+    front, back = _ENDS[name]
+    return _median_ahead(walk, front, back, window)
 
 
 def _median_ahead(

@@ -5,7 +5,7 @@ import xarray as xr
 from scipy.interpolate import PchipInterpolator
 
 from cpexplore._validation import check_range
-from cpexplore.preprocessing.audit import with_audit
+from cpexplore.preprocessing.audit import with_audit, with_values
 from cpexplore.preprocessing.frames import frames_of, runs
 
 
@@ -36,7 +36,7 @@ def fill_gaps(walk: xr.Dataset, *, max_gap_s: float = 0.12) -> xr.Dataset:
     for length in np.unique(lengths):
         chosen = lengths == length
         _fill(position, starts[chosen], keypoints[chosen], int(length))
-    filled = walk.assign(position=(walk["position"].dims, position.astype(np.float32)))
+    filled = with_values(walk, {"position": position.astype(np.float32)})
     return with_audit(
         filled, "fill", gaps=len(lengths), points=int(lengths.sum()), frames=longest
     )

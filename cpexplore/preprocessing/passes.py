@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from cpexplore._validation import check_range
-from cpexplore.preprocessing.audit import with_audit
+from cpexplore.preprocessing.audit import check_after, with_audit
 from cpexplore.preprocessing.frames import (
     distance,
     frames_of,
@@ -44,7 +44,7 @@ def find_passes(
     Raises
     ------
     ValueError
-        If an option is out of range.
+        If an option is out of range or the direction is not known.
 
     Notes
     -----
@@ -54,6 +54,7 @@ def find_passes(
     """
     check_range("max_out_of_plane", max_out_of_plane, low=0, inclusive=False)
     check_range("min_foot_share", min_foot_share, low=0, high=1)
+    check_after(walk, "direction", "find_direction")
     window = odd_window(_WINDOW_S, walk.attrs["fps"])
     direction = walk["direction"].values
     absent = _absent(walk)
@@ -62,7 +63,7 @@ def find_passes(
     usable = ~absent & ~oblique & ~turned
     found = np.concatenate([runs(usable & (direction == s)) for s in (-1, 1)])
     found = found[np.argsort(found[:, 0])]
-    steps = np.array([_crossings(walk, start, stop) for start, stop in found], int)
+    steps = _steps(walk, found)
     fewest = min(_FEWEST_STEPS, max(steps.max(initial=0), 1))
     bout = np.full(walk.sizes["time"], -1)
     for number, (start, stop) in enumerate(found[steps >= fewest]):
@@ -121,13 +122,14 @@ def _high(lengths: np.ndarray) -> float:
     return float(np.percentile(known, PERCENTILE)) if len(known) else np.nan
 
 
-def _crossings(walk: xr.Dataset, start: int, stop: int) -> int:
-    """How often one ankle passes the other between two frames."""
+def _steps(walk: xr.Dataset, stretches: np.ndarray) -> np.ndarray:
+    """How often one ankle passes the other in each stretch."""
     position, names = walk["position"].values, walk["keypoint"].values.tolist()
     left, right = (
-        keypoint_xy(position[start:stop], names, f"{side}_ankle")[:, 0]
+        keypoint_xy(position, names, f"{side}_ankle")[:, 0]
         for side in ("left", "right")
     )
-    ahead = left - right
-    state = schmitt(ahead[np.isfinite(ahead)], _CROSSING_LL * leg_length_px(walk))
-    return int(np.count_nonzero(np.diff(state)))
+    ahead, least = left - right, _CROSSING_LL * leg_length_px(walk)
+    pieces = [ahead[start:stop] for start, stop in stretches]
+    states = [schmitt(piece[np.isfinite(piece)], least) for piece in pieces]
+    return np.array([np.count_nonzero(np.diff(state)) for state in states], int)

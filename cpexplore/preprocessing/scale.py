@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from cpexplore.preprocessing.audit import with_audit
+from cpexplore.preprocessing.audit import check_after, with_audit
 from cpexplore.preprocessing.frames import distance
 
 PERCENTILE = 90
@@ -52,7 +52,13 @@ def scale_passes(walk: xr.Dataset) -> xr.Dataset:
     -------
     xarray.Dataset
         With ``scale_px (bout)``: entry b belongs to pass b.
+
+    Raises
+    ------
+    ValueError
+        If the passes are not known.
     """
+    check_after(walk, "bout", "find_passes")
     position, names = walk["position"].values, walk["keypoint"].values.tolist()
     lengths, bout = leg_lengths(position, names), walk["bout"].values
     scale = [_scale(lengths[bout == b]) for b in range(bout.max(initial=-1) + 1)]

@@ -1,11 +1,13 @@
 """Zero-lag low-pass filter over each stretch without gaps."""
 
+from functools import lru_cache
+
 import numpy as np
 import xarray as xr
 from scipy.signal import butter, lfilter, lfilter_zi
 
 from cpexplore._validation import check_range
-from cpexplore.preprocessing.audit import with_audit
+from cpexplore.preprocessing.audit import with_audit, with_values
 from cpexplore.preprocessing.frames import runs
 
 TWO_PASSES = 0.802
@@ -42,14 +44,19 @@ def smooth(walk: xr.Dataset, *, cutoff_hz: float = 6.0) -> xr.Dataset:
     check_range("cutoff_hz", cutoff_hz, low=0, inclusive=False)
     nyquist = walk.attrs["fps"] / 2
     design = min(cutoff_hz / TWO_PASSES, _HIGHEST * nyquist)
-    b, a = butter(2, design / nyquist)
+    b, a = _low_pass(round(design / nyquist, 9))
     position = walk["position"].values
     series = position.reshape(len(position), -1).T.astype(float)
     filtered = _filtfilt_runs(b, a, series).T.reshape(position.shape)
-    smoothed = walk.assign(
-        position=(walk["position"].dims, filtered.astype(np.float32))
-    )
+    smoothed = with_values(walk, {"position": filtered.astype(np.float32)})
     return with_audit(smoothed, "smooth", cutoff_hz=design * TWO_PASSES)
+
+
+@lru_cache(maxsize=64)
+def _low_pass(cutoff: float) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of one pass; ``cutoff`` in Nyquist frequencies."""
+    b, a = butter(2, cutoff, output="ba")
+    return b, a
 
 
 def _filtfilt_runs(b: np.ndarray, a: np.ndarray, series: np.ndarray) -> np.ndarray:

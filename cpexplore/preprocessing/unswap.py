@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from cpexplore._validation import check_range
-from cpexplore.preprocessing.audit import with_audit
+from cpexplore.preprocessing.audit import check_after, with_audit, with_values
 from cpexplore.preprocessing.frames import frames_of, runs
 from cpexplore.preprocessing.scale import leg_length_px
 
@@ -39,7 +39,7 @@ def unswap_legs(
     Raises
     ------
     ValueError
-        If an option is negative.
+        If an option is negative or the walk has not been masked.
 
     Notes
     -----
@@ -55,6 +55,7 @@ def unswap_legs(
     """
     check_range("penalty", penalty, low=0)
     check_range("max_gap_s", max_gap_s, low=0)
+    check_after(walk, "observed", "mask_low_confidence")
     legs, confidence = _legs(walk)
     scale = leg_length_px(walk)
     legs[_collapsed(legs)[:, None].repeat(2, axis=1)] = np.nan
@@ -174,9 +175,7 @@ def _exchange(walk: xr.Dataset, swapped: np.ndarray) -> xr.Dataset:
     right = [names.index(f"right_{joint}") for joint in joints]
     exchanged = {}
     for name in ("position", "confidence", "observed"):
-        if name not in walk:
-            continue
         values = walk[name].values.copy()
         values[np.ix_(swapped, left + right)] = values[np.ix_(swapped, right + left)]
-        exchanged[name] = (walk[name].dims, values)
-    return walk.assign(exchanged)
+        exchanged[name] = values
+    return with_values(walk, exchanged)
