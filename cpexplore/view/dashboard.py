@@ -1,20 +1,21 @@
 """The controls, the player and the panels of the cohort explorer, linked."""
 
 import html
-from typing import Any
+from typing import Any, cast
 
 import ipywidgets as widgets
+import pandas as pd
 import plotly.graph_objects as go
 
 from cpexplore import gmfcs
 from cpexplore.gait import detect_events, joint_angles
 from cpexplore.io.store import WalkStore
 from cpexplore.runs import Run
-from cpexplore.view.overview import Choice, association, figure_overview
+from cpexplore.view.overview import Choice, association, feature_label, figure_overview
 from cpexplore.view.player import SkeletonPlayer, walk_saliency
 from cpexplore.view.player.clip import angle_label, level_label, method_label
-from cpexplore.view.plots import model_label, readable
-from cpexplore.view.tables import predicted_level
+from cpexplore.view.plots import model_label
+from cpexplore.view.tables import PROBABILITIES, predicted_level
 
 DEFAULT_MODEL = "fusion_cross_attention"
 
@@ -34,6 +35,21 @@ class Dashboard(widgets.VBox):
         A finished run.
     """
 
+    walk_id: widgets.Dropdown
+    """Choice of the walk in the player."""
+    level: widgets.Dropdown
+    """Choice of the level whose saliency and joint ranking are shown."""
+    method: widgets.Dropdown
+    """Choice of the attribution method."""
+    feature: widgets.Dropdown
+    """Choice of the feature that is shown by level."""
+    other: widgets.Dropdown
+    """Choice of the feature that it is plotted against."""
+    angle: widgets.Dropdown
+    """Choice of the joint angle whose mean curves are shown."""
+    model: widgets.Dropdown
+    """Choice of the model of the confusion matrix."""
+
     def __init__(self, run: Run) -> None:
         self.run = run
         self._kept = list(WalkStore(run.path / "walks.zarr"))
@@ -41,9 +57,9 @@ class Dashboard(widgets.VBox):
         for key, control in self._controls().items():
             setattr(self, key, control)
         self.status = widgets.HTML()
-        self.player_box = widgets.Box(layout=widgets.Layout(width="100%"))
+        self.player_box = widgets.VBox()
         self.player: SkeletonPlayer | None = None
-        self.overview = go.FigureWidget(figure_overview(run, self.choice))
+        self.overview: Any = go.FigureWidget(figure_overview(run, self.choice))
         super().__init__(self._rows())
         self.add_class("cpx-explorer")
         self._link()
@@ -65,8 +81,10 @@ class Dashboard(widgets.VBox):
             )
 
     def _controls(self) -> dict[str, widgets.Dropdown]:
-        features = [(readable(name), name) for name in association(self.run).index]
-        levels = [name for name in ("all", *gmfcs.LEVELS) if self._ranked("level", name)]
+        features = [(feature_label(name), name) for name in association(self.run).index]
+        levels = [
+            name for name in ("all", *gmfcs.LEVELS) if self._ranked("level", name)
+        ]
         methods = self.run.ranking["method"].unique().tolist()
         angles = [
             (angle_label(str(name)), str(name))
@@ -76,7 +94,7 @@ class Dashboard(widgets.VBox):
         models = self.run.oof["model"].unique().tolist()
         options = {
             "walk_id": ("Walk", [(self._walk_label(w), w) for w in self._kept]),
-            "level": ("Level", [(level_label(name), name) for name in levels]),
+            "level": ("Level", [(_level_option(name), name) for name in levels]),
             "method": ("Method", [(method_label(name), name) for name in methods]),
             "feature": ("Feature", features),
             "other": ("against", features),
@@ -110,7 +128,7 @@ class Dashboard(widgets.VBox):
         )
         above = [self.walk_id, self.level, self.method]
         below = [self.feature, self.other, self.angle, self.model]
-        wrap = widgets.Layout(flex_flow="row wrap", margin="8px 0")
+        wrap = widgets.Layout(flex_flow="row wrap", margin="8px 0", grid_gap="2px 16px")
         return [
             widgets.HTML(head),
             widgets.HBox([*above, self.status], layout=wrap),
@@ -125,8 +143,8 @@ class Dashboard(widgets.VBox):
             getattr(self, key).observe(lambda _: self._tell_player(), names="value")
         for key in _KEYS:
             getattr(self, key).observe(lambda _: self._redraw(), names="value")
-        for trace in self.overview.data:
-            if trace.mode == "markers" and trace.customdata is not None:
+        for trace in self.overview.select_traces({"type": "scatter"}):
+            if trace.customdata is not None:
                 trace.on_click(self._on_click)
 
     def _on_click(self, trace: Any, points: Any, _: Any) -> None:
@@ -134,7 +152,7 @@ class Dashboard(widgets.VBox):
             self.open_walk(str(trace.customdata[number][0]))
 
     def _open_walk(self) -> None:
-        walk_id = self.walk_id.value
+        walk_id = str(self.walk_id.value)
         walk = self.run.walk(walk_id)
         opened = SkeletonPlayer(
             walk,
@@ -159,11 +177,15 @@ class Dashboard(widgets.VBox):
                 setattr(player, dim, wanted)
 
     def _redraw(self) -> None:
-        new = figure_overview(self.run, self.choice)
+        new: Any = figure_overview(self.run, self.choice)
         with self.overview.batch_update():
             for old, trace in zip(self.overview.data, new.data, strict=True):
                 old.update(trace.to_plotly_json(), overwrite=True)
             self.overview.update_layout(new.layout.to_plotly_json())
+
+
+def _level_option(level: str) -> str:
+    return "all levels" if level == "all" else level_label(level)
 
 
 def _dropdown(label: str, options: list) -> widgets.Dropdown:
@@ -176,8 +198,7 @@ def _dropdown(label: str, options: list) -> widgets.Dropdown:
 
 
 def _predictions(run: Run) -> dict[str, str]:
-    oof = run.oof[run.oof["model"] == DEFAULT_MODEL]
-    columns = [column for column in oof if column.startswith("p_")]
-    mean = oof.groupby("walk_id")[columns].mean()
-    levels = predicted_level(mean)
-    return dict(zip(mean.index, map(str, levels), strict=True))
+    oof = run.oof.loc[run.oof["model"] == DEFAULT_MODEL]
+    mean = oof.groupby("walk_id")[PROBABILITIES].mean()
+    levels = predicted_level(cast(pd.DataFrame, mean))
+    return dict(zip(map(str, mean.index), map(str, levels), strict=True))

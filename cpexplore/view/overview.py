@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+import xarray as xr
 from plotly.subplots import make_subplots
 
 from cpexplore import gmfcs
@@ -18,7 +20,15 @@ TOP_JOINTS = 12
 """How many joints the ranking shows."""
 
 _INK, _MUTED, _GRID, _NEUTRAL = "#1c2430", "#68727f", "#e8ebef", "#5a6b7d"
-_GRID_CELLS = ((1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3))
+_UNITS = {
+    "deg": "°",
+    "s": "s",
+    "pct": "%",
+    "spm": "steps/min",
+    "ll": "leg lengths",
+    "llps": "leg lengths/s",
+}
+_CELLS = ((1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +49,18 @@ class Choice:
     """Joint angle whose mean curves are shown."""
     model: str
     """Model of the confusion matrix."""
+
+
+def feature_label(name: str) -> str:
+    """Name a feature with its unit, for people.
+
+    Examples
+    --------
+    >>> feature_label("knee_min_stance_left_deg"), feature_label("walk_ratio")
+    ('knee min stance left, °', 'walk ratio')
+    """
+    stem, _, unit = name.rpartition("_")
+    return f"{readable(stem)}, {_UNITS[unit]}" if unit in _UNITS else readable(name)
 
 
 def association(run: Run) -> pd.DataFrame:
@@ -90,7 +112,7 @@ def figure_overview(run: Run, choice: Choice) -> go.Figure:
         subplot_titles=_titles(run, choice),
         column_widths=[0.31, 0.345, 0.345],
         horizontal_spacing=0.085,
-        vertical_spacing=0.17,
+        vertical_spacing=0.24,
     )
     panels = (
         _ranking(run, choice),
@@ -100,7 +122,7 @@ def figure_overview(run: Run, choice: Choice) -> go.Figure:
         _curves(run, choice, side="left"),
         _curves(run, choice, side="right"),
     )
-    for traces, (row, col) in zip(panels, _GRID_CELLS, strict=True):
+    for traces, (row, col) in zip(panels, _CELLS, strict=True):
         for trace in traces:
             figure.add_trace(trace, row=row, col=col)
     _lay_out(figure, run, choice)
@@ -116,7 +138,7 @@ def _titles(run: Run, choice: Choice) -> list[str]:
     level = "all levels" if choice.level == "all" else level_label(choice.level)
     return [
         _title("Where the network looks", f"{method_label(choice.method)}, {level}"),
-        _title(readable(choice.feature), effect),
+        _title(feature_label(choice.feature), effect),
         _title("Two features", "one point per walk"),
         _title("Out-of-fold predictions", model_label(choice.model)),
         _title(f"{angle_label(choice.angle)}, left", "mean by level, left cycles"),
@@ -133,10 +155,8 @@ def _title(text: str, detail: str) -> str:
 def _ranking(run: Run, choice: Choice) -> list[go.Bar]:
     table = run.ranking
     rows = (table["method"] == choice.method) & (table["level"] == choice.level)
-    top = table[rows].nlargest(TOP_JOINTS, "estimate").iloc[::-1]
-    hover = (
-        "%{y}: %{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]<extra></extra>"
-    )
+    top = table.loc[rows].sort_values("estimate").iloc[-TOP_JOINTS:]
+    hover = "%{y}: %{x:.3f} [%{customdata[0]:.3f}, %{customdata[1]:.3f}]<extra></extra>"
     bar = go.Bar(
         x=top["estimate"],
         y=[readable(keypoint) for keypoint in top["keypoint"]],
@@ -155,6 +175,10 @@ def _ranking(run: Run, choice: Choice) -> list[go.Bar]:
         showlegend=False,
     )
     return [bar]
+
+
+def _feature(run: Run, name: str) -> pd.Series:
+    return cast(pd.Series, run.features[name])
 
 
 def _walk_points(
@@ -179,11 +203,11 @@ def _walk_points(
     )
 
 
-def _ring(x: float, y: float) -> go.Scatter:
+def _ring(walk_id: str, x: pd.Series, y: pd.Series) -> go.Scatter:
     """Mark the chosen walk."""
     return go.Scatter(
-        x=[x],
-        y=[y],
+        x=x.reindex([walk_id]),
+        y=y.reindex([walk_id]),
         mode="markers",
         marker={
             "size": 13,
@@ -197,7 +221,7 @@ def _ring(x: float, y: float) -> go.Scatter:
 
 
 def _feature_by_level(run: Run, choice: Choice) -> list[go.Box | go.Scatter]:
-    values = run.features[choice.feature]
+    values = _feature(run, choice.feature)
     place = pd.Series(gmfcs.encode(run.index["gmfcs"]), run.index.index)
     place = place.reindex(values.index)
     boxes = [
@@ -216,20 +240,18 @@ def _feature_by_level(run: Run, choice: Choice) -> list[go.Box | go.Scatter]:
     spread = np.random.default_rng(0).uniform(-0.2, 0.2, len(values))
     x = (place + spread).where(place >= 0)
     points = _walk_points(run, x.to_numpy(), values, hover="%{y:.3g}")
-    at = (x.get(choice.walk_id, np.nan), values.get(choice.walk_id, np.nan))
-    return [*boxes, points, _ring(*at)]
+    return [*boxes, points, _ring(choice.walk_id, x, values)]
 
 
 def _scatter(run: Run, choice: Choice) -> list[go.Scatter]:
-    x, y = run.features[choice.feature], run.features[choice.other]
+    x, y = _feature(run, choice.feature), _feature(run, choice.other)
     points = _walk_points(run, x.to_numpy(), y, hover="%{x:.3g}, %{y:.3g}")
-    at = (x.get(choice.walk_id, np.nan), y.get(choice.walk_id, np.nan))
-    return [points, _ring(*at)]
+    return [points, _ring(choice.walk_id, x, y)]
 
 
 def _confusion(run: Run, choice: Choice) -> go.Heatmap:
-    oof = run.oof[run.oof["model"] == choice.model]
-    counts = confusion_counts(oof, run.index["gmfcs"])
+    oof = cast(pd.DataFrame, run.oof.loc[run.oof["model"] == choice.model])
+    counts = confusion_counts(oof, cast(pd.Series, run.index["gmfcs"]))
     share = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
     return go.Heatmap(
         z=share.to_numpy(),
@@ -250,53 +272,60 @@ def _confusion(run: Run, choice: Choice) -> go.Heatmap:
 
 def _curves(run: Run, choice: Choice, *, side: str) -> list[go.Scatter]:
     curves = run.curves
-    angle = curves[choice.angle].sel(side=side) if choice.angle in curves else None
-    if angle is None:
-        return []
-    phase = curves["phase"].values
-    traces = _reference_band(run, choice.angle, phase)
+    angle = curves[choice.angle].sel(side=side)
+    height = [float(angle.quantile(share)) for share in (0.005, 0.995)]
     levels = run.index["gmfcs"].reindex(curves["walk"].values).astype(str).to_numpy()
-    low, high = float(angle.quantile(0.005)), float(angle.quantile(0.995))
+    traces = _reference_band(run, choice.angle)
     for level in gmfcs.LEVELS:
-        chosen = angle.values[levels == level]
-        known = chosen[np.isfinite(chosen).all(1)]
-        mean = known.mean(0) if len(known) else np.full(len(phase), np.nan)
-        style = {"color": gmfcs.COLOURS[level], "width": 2}
-        traces.append(
-            go.Scatter(
-                x=phase,
-                y=mean,
-                name=f"GMFCS {level}",
-                legendgroup=level,
-                showlegend=side == "left",
-                line=style,
-                hovertemplate=f"GMFCS {level}, n = {len(known)}<br>"
-                "%{x} % of the cycle: %{y:.1f}°<extra></extra>",
-            )
-        )
+        line = {"color": gmfcs.COLOURS[level], "width": 2}
+        shared: dict[str, Any] = {"legendgroup": level, "line": line}
         foot_off = curves["foot_off_pct"].sel(side=side).values[levels == level]
-        foot_off = foot_off[np.isfinite(foot_off)]
-        at = float(foot_off.mean()) if len(foot_off) else np.nan
-        traces.append(
-            go.Scatter(
-                x=[at, at],
-                y=[low, high],
-                mode="lines",
-                line={**style, "width": 1, "dash": "dash"},
-                legendgroup=level,
-                hoverinfo="skip",
-                showlegend=False,
-            )
-        )
+        traces += [
+            _mean_curve(angle[levels == level], level, shared, legend=side == "left"),
+            _foot_off(foot_off, height, shared),
+        ]
     return [*traces, _own_curve(run, choice, side=side)]
 
 
-def _reference_band(run: Run, angle: str, phase: np.ndarray) -> list[go.Scatter]:
+def _mean_curve(
+    curves: xr.DataArray, level: str, shared: dict[str, Any], *, legend: bool
+) -> go.Scatter:
+    """The mean over the walks of a level that have a curve."""
+    known = curves.dropna("walk")
+    return go.Scatter(
+        x=curves["phase"].values,
+        y=known.mean("walk").values,
+        name=f"GMFCS {level}",
+        showlegend=legend,
+        hovertemplate=f"GMFCS {level}, n = {known.sizes['walk']} walks<br>"
+        "%{x} % of the cycle: %{y:.1f}°<extra></extra>",
+        **shared,
+    )
+
+
+def _foot_off(
+    foot_off: np.ndarray, height: list[float], shared: dict[str, Any]
+) -> go.Scatter:
+    """A dashed line at the mean foot off of a level."""
+    known = foot_off[np.isfinite(foot_off)]
+    at = float(known.mean()) if len(known) else np.nan
+    return go.Scatter(
+        x=[at, at],
+        y=height,
+        mode="lines",
+        hoverinfo="skip",
+        showlegend=False,
+        **{**shared, "line": {**shared["line"], "width": 1, "dash": "dash"}},
+    )
+
+
+def _reference_band(run: Run, angle: str) -> list[go.Scatter]:
     """Mean and SD of the reference, where the run has one."""
     if f"{angle}_reference_mean" not in run.curves:
         return []
     mean = run.curves[f"{angle}_reference_mean"].values
     sd = run.curves[f"{angle}_reference_sd"].values
+    phase = run.curves["phase"].values
     band = go.Scatter(
         x=np.concatenate([phase, phase[::-1]]),
         y=np.concatenate([mean + sd, (mean - sd)[::-1]]),
@@ -325,12 +354,13 @@ def _own_curve(run: Run, choice: Choice, *, side: str) -> go.Scatter:
 
 
 def _lay_out(figure: go.Figure, run: Run, choice: Choice) -> None:
-    counts = run.features[choice.feature].notna()
-    levels = run.index["gmfcs"].reindex(run.features.index).astype(str)
-    ticks = [f"{level}<br>n = {int(counts[levels == level].sum())}" for level in gmfcs.LEVELS]
+    known = _feature(run, choice.feature).dropna().index
+    levels = run.index["gmfcs"].reindex(known).astype(str).tolist()
+    ticks = [f"{level}<br>n = {levels.count(level)}" for level in gmfcs.LEVELS]
     figure.update_layout(
         template="plotly_white",
-        height=680,
+        width=1080,
+        height=740,
         margin={"l": 110, "r": 24, "t": 66, "b": 46},
         font={"family": "system-ui, Liberation Sans, sans-serif", "size": 12},
         font_color=_INK,
@@ -340,14 +370,18 @@ def _lay_out(figure: go.Figure, run: Run, choice: Choice) -> None:
         uirevision="cpexplore",
     )
     figure.update_annotations(font_size=13, yshift=8)
+    figure.for_each_xaxis(lambda axis: axis.update(title_font_size=12))
+    figure.for_each_yaxis(lambda axis: axis.update(title_font_size=12))
     figure.update_xaxes(gridcolor=_GRID, zeroline=False, title_standoff=6)
-    figure.update_yaxes(gridcolor=_GRID, zeroline=False, title_standoff=6)
+    figure.update_yaxes(
+        gridcolor=_GRID, zeroline=False, title_standoff=6, ticklabelstandoff=5
+    )
     axes = {
         (1, 1): ({"title": "share of saliency (95 % interval)"}, {}),
         (1, 2): ({"tickvals": list(range(4)), "ticktext": ticks}, {}),
         (1, 3): (
-            {"title": readable(choice.feature)},
-            {"title": readable(choice.other)},
+            {"title": feature_label(choice.feature)},
+            {"title": feature_label(choice.other)},
         ),
         (2, 1): (
             {"title": "predicted level"},

@@ -26,7 +26,6 @@ _SPEC = importlib.util.spec_from_file_location(
 view_fixtures = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(view_fixtures)
 
-studied = view_fixtures.studied
 make_run = view_fixtures.make_run
 walker = view_fixtures.walker
 evidence = view_fixtures.evidence

@@ -9,8 +9,7 @@ import pytest
 import xarray as xr
 
 from cpexplore import gmfcs, runs
-from cpexplore.datasets import simulated_cohort
-from cpexplore.gait import CohortAnalysis, analyse_cohort
+from cpexplore.cohort import make_index
 from cpexplore.io.store import write_store
 from cpexplore.preprocessing import clean
 from cpexplore.skeleton import KEYPOINT_SETS
@@ -22,42 +21,93 @@ KEPT = 5
 """Walks whose frames and windows the run keeps."""
 
 
-@pytest.fixture(scope="session")
-def studied() -> tuple:
-    """Eight simulated children with their gait analysis."""
-    cohort = simulated_cohort(n_patients=8, seed=1)
-    return cohort, analyse_cohort(cohort)
+FEATURES = (
+    "speed_llps",
+    "cadence_spm",
+    "knee_min_stance_left_deg",
+    "knee_min_stance_right_deg",
+    "step_width_asym_ratio",
+)
 
 
 @pytest.fixture
-def make_run(studied) -> Callable[[Path], runs.Run]:
+def make_run() -> Callable[[Path], runs.Run]:
     """Write a run directory; all that a network would have said is random."""
-    return lambda path: write_run(path, *studied)
+    return write_run
 
 
-def write_run(path: Path, cohort, analysis: CohortAnalysis) -> runs.Run:
-    """Write every file that a run has."""
+def write_run(path: Path) -> runs.Run:
+    """Write every file that the explorer reads: 16 walks of 8 children."""
     rng = np.random.default_rng(7)
-    index = cohort.index
-    cleaned = [clean(cohort.walk(walk_id)) for walk_id in index.index[:KEPT]]
+    index = _index()
+    cleaned = [
+        clean(walking(cadence_hz=0.8 + 0.1 * k)[0].assign_attrs(walk_id=walk_id))
+        for k, walk_id in enumerate(index.index[:KEPT])
+    ]
+    features = _features(index, rng)
     tables = {
         "index": index,
-        "features": analysis.features,
-        "feature_reasons": analysis.reasons,
+        "features": features,
         "oof": _oof(index, rng),
         "ranking": _ranking(rng),
     }
     for name, table in tables.items():
         runs.write_table(path / runs.FILES[name], table)
-    runs.write_netcdf(path / "curves.nc", analysis.curves)
-    runs.write_netcdf(path / "saliency.nc", _saliency(cleaned, rng))
+    runs.write_netcdf(path / runs.FILES["curves"], _curves(index, rng))
+    runs.write_netcdf(path / runs.FILES["saliency"], _saliency(cleaned, rng))
     write_store(path / "walks.zarr", cleaned)
     (path / "statistics").mkdir()
-    _association(analysis.features, rng).to_csv(
+    _association(features, rng).to_csv(
         path / "statistics" / "association.csv", index=False
     )
-    runs.write_json(path / "config.json", {"cohort": "simulated", "preset": "test"})
+    runs.write_json(path / runs.FILES["config"], {"preset": "test"})
     return runs.load_run(path)
+
+
+def _index() -> pd.DataFrame:
+    patients = [f"P{k}" for k in range(8) for _ in range(2)]
+    rows = pd.DataFrame(
+        {
+            "patient_id": patients,
+            "gmfcs": [gmfcs.LEVELS[k // 4] for k in range(16)],
+            "fps": 25.0,
+            "n_frames": 124,
+            "simulated": 1,
+            "source": "simulated",
+        },
+        index=[f"{patient}_V{k % 2 + 1}" for k, patient in enumerate(patients)],
+    )
+    return make_index(rows)
+
+
+def _features(index: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    severity = gmfcs.encode(index["gmfcs"])[:, None]
+    values = severity * rng.uniform(-2, 2, len(FEATURES))
+    values = values + rng.normal(size=(len(index), len(FEATURES)))
+    features = pd.DataFrame(values, index.index, FEATURES)
+    features.iloc[3, 2] = np.nan
+    return features
+
+
+def _curves(index: pd.DataFrame, rng: np.random.Generator) -> xr.Dataset:
+    phase = np.arange(101)
+    size = (len(index), 2)
+    dims = ("walk", "side", "phase")
+    lift = rng.normal(gmfcs.encode(index["gmfcs"])[:, None] * 6, 2, size)[..., None]
+    knee = lift + 30 - 25 * np.cos(2 * np.pi * (phase - 72) / 100) * -1
+    return xr.Dataset(
+        {
+            "knee_flexion_deg": (dims, knee),
+            "hip_flexion_deg": (dims, knee[..., ::-1] - 20),
+            "foot_off_pct": (dims[:2], rng.uniform(58, 72, size)),
+            "n_strides": (dims[:2], rng.integers(2, 9, size)),
+        },
+        coords={
+            "walk": index.index.to_numpy(str),
+            "side": ["left", "right"],
+            "phase": phase,
+        },
+    )
 
 
 def _oof(index: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -92,7 +142,7 @@ def _ranking(rng: np.random.Generator) -> pd.DataFrame:
 
 def _saliency(walks: list[xr.Dataset], rng: np.random.Generator) -> xr.Dataset:
     keypoints = list(KEYPOINT_SETS["body_25"].keypoints)
-    length = 124
+    length = 100
     clocks = [walk["time"].values[10 : 10 + length] for walk in walks]
     shape = (len(METHODS), len(walks), len(gmfcs.LEVELS), length, len(keypoints))
     wave = np.sin(np.arange(length)[:, None] / 6 + np.arange(len(keypoints))) ** 2
@@ -119,9 +169,8 @@ def _saliency(walks: list[xr.Dataset], rng: np.random.Generator) -> xr.Dataset:
 
 
 def _association(features: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    chosen = features.columns[features.notna().mean() > 0.9][:12]
-    rho = rng.uniform(-0.8, 0.8, len(chosen))
-    columns = {"feature": chosen, "estimate": rho, "ci_low": rho - 0.1}
+    rho = rng.uniform(-0.8, 0.8, features.shape[1])
+    columns = {"feature": features.columns, "estimate": rho, "ci_low": rho - 0.1}
     columns |= {"ci_high": rho + 0.1, "q_value": (1 - np.abs(rho)) / 5}
     return pd.DataFrame(columns)
 

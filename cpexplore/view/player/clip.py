@@ -6,6 +6,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.ndimage import uniform_filter1d
 
 from cpexplore import gmfcs
 from cpexplore._validation import check_columns, check_option
@@ -194,10 +195,8 @@ def camera_path(walk: xr.Dataset) -> tuple[np.ndarray, tuple[float, float]]:
     position = walk["position"].transpose("time", "keypoint", "space").values
     middle = pd.DataFrame(walk["position"].median("keypoint").values)
     span = max(1, round(walk.attrs["fps"] / 2))
-    steady = middle.interpolate(limit_direction="both").rolling(
-        span, center=True, min_periods=1
-    )
-    centre = steady.mean().fillna(0.0).to_numpy()
+    filled = middle.interpolate(limit_direction="both").fillna(0.0)
+    centre = uniform_filter1d(filled.to_numpy(), span, axis=0, mode="nearest")
     away = np.abs(position - centre[:, None, :]).reshape(-1, 2)
     away = away[np.isfinite(away).all(1)]
     reach = np.quantile(away, 0.995, axis=0) if len(away) else np.ones(2)
@@ -232,6 +231,23 @@ def excluded_spans(walk: xr.Dataset) -> list[tuple[float, float]]:
     ]
 
 
+def on_clock(values: _Labelled, walk: xr.Dataset, *, name: str) -> _Labelled:
+    """Take the nearest value at each frame of a walk, NaN beyond half a frame.
+
+    Raises
+    ------
+    ValueError
+        If the time of ``values``, called ``name``, does not increase.
+    """
+    clock = np.asarray(values["time"].values)
+    wanted = np.asarray(walk["time"].values)
+    if not (np.diff(clock) > 0).all():
+        raise ValueError(f"The time of `{name}` must increase strictly.")
+    steps = [np.median(np.diff(times)) for times in (clock, wanted) if len(times) > 1]
+    tolerance = 0.51 * max(steps, default=1.0)
+    return values.reindex(time=wanted, method="nearest", tolerance=tolerance)
+
+
 def _choice(saliency: xr.DataArray | None, dim: str, wanted: str | None) -> str:
     if saliency is None:
         return ""
@@ -263,7 +279,7 @@ def _align_saliency(saliency: xr.DataArray, walk: xr.Dataset) -> xr.DataArray:
             if dim not in saliency.coords:
                 saliency = saliency.assign_coords({dim: default})
             saliency = saliency.expand_dims(dim)
-    aligned = _on_clock(saliency, walk, name="saliency")
+    aligned = on_clock(saliency, walk, name="saliency")
     aligned = aligned.reindex(keypoint=walk["keypoint"].values)
     return aligned.transpose(*_SALIENCY_DIMS).astype(np.float32)
 
@@ -275,17 +291,7 @@ def _align_angles(angles: xr.Dataset, walk: xr.Dataset) -> xr.Dataset:
             f"`angles` must have one of {', '.join(map(repr, CURVES))}; "
             f"got {', '.join(map(repr, angles.data_vars))}."
         )
-    return _on_clock(angles[drawn], walk, name="angles")
-
-
-def _on_clock(values: _Labelled, walk: xr.Dataset, *, name: str) -> _Labelled:
-    """Take the nearest value at each frame of the walk, NaN beyond half a frame."""
-    clock, wanted = values["time"].values, walk["time"].values
-    if not (np.diff(clock) > 0).all():
-        raise ValueError(f"The time of `{name}` must increase strictly.")
-    steps = [np.median(np.diff(times)) for times in (clock, wanted) if len(times) > 1]
-    tolerance = 0.51 * max(steps, default=1.0)
-    return values.reindex(time=wanted, method="nearest", tolerance=tolerance)
+    return on_clock(angles[drawn], walk, name="angles")
 
 
 def _check_events(events: pd.DataFrame) -> pd.DataFrame:

@@ -74,6 +74,7 @@ class SkeletonPlayer(anywidget.AnyWidget):
         first = {"level": self.clip.level, "method": self.clip.method}
         scene = {"clips": headers, "colours": CIVIDIS}
         super().__init__(_scene=scene, _blob=blob, **(first | traits))
+        self.layout.width = "100%"
 
     @property
     def clips(self) -> tuple[Clip, ...]:
