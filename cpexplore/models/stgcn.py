@@ -118,7 +118,7 @@ class GraphConv(nn.Module):
         x = x.permute(0, 2, 3, 1).reshape(n * t, v, c)
         x = torch.bmm(mix.expand(n * t, -1, -1), x)  # (N*T, W*K, C)
         ones = edges.sum(1).T.expand(n, t, -1, -1)  # (N, T, W, K): a mixed constant
-        x = torch.cat([x.view(n, t, v, -1), ones], dim=-1)
+        x = torch.cat([x.view(n, t, v, len(edges) * c), ones], dim=-1)
         weight = torch.cat([self.channels.weight, self.bias.T], dim=1)  # (D, K*C + K)
         x = F.linear(x, weight, self.channels.bias)  # (N, T, W, D)
         return x.permute(0, 3, 1, 2)
