@@ -192,7 +192,11 @@ def odds_ratio(
     }
 
 
-def _proportional_odds(design: Design) -> tuple[float, float]:
+def proportional_odds(design: Design) -> tuple[float, float]:
+    """Log odds ratio per SD of the first term and its patient-robust standard error.
+
+    Both are NaN if the fit did not converge.
+    """
     model = OrderedModel(design.y, design.x, distr="logit")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -222,6 +226,6 @@ def _term(fit: Any, place: int) -> tuple[float, float]:
 
 
 _FITS: dict[str, Fit] = {
-    "proportional_odds": _proportional_odds,
+    "proportional_odds": proportional_odds,
     "ordinal_gee": _gee,
 }

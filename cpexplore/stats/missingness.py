@@ -1,0 +1,267 @@
+"""Where features are missing, and what that does to the odds ratios."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from scipy import stats
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.impute import IterativeImputer
+
+from cpexplore._validation import check_range
+from cpexplore.stats._design import covariate_columns, fault, make_design, separation
+from cpexplore.stats._sample import (
+    Sample,
+    check_families,
+    make_sample,
+    result_table,
+)
+from cpexplore.stats.ordinal import proportional_odds
+from cpexplore.stats.permutation import permutation_p
+from cpexplore.stats.resampling import patient_counts, percentile_interval
+
+_OUTCOME = "outcome code"
+"""Column of the outcome among the predictors of missing values."""
+
+
+def missingness(
+    features: pd.DataFrame,
+    index: pd.DataFrame,
+    *,
+    outcome: str = "gmfcs",
+    groups: str = "patient_id",
+    families: Mapping[str, str] | None = None,
+    n_resamples: int = 2000,
+    n_permutations: int = 9999,
+    ci_level: float = 0.95,
+    rng: np.random.Generator | int | None = None,
+) -> pd.DataFrame:
+    """Count how often each feature is missing at each level.
+
+    Parameters
+    ----------
+    features : pandas.DataFrame of shape (walk, feature)
+        Index ``walk_id``; NaN where not computable.
+    index : pandas.DataFrame
+        Index ``walk_id`` with the columns ``outcome`` and ``groups``.
+    outcome : str
+        An ordered categorical column of any names, or a numeric one with few values.
+    groups : str
+        The column that names the patient.
+    families : mapping of str to str, optional
+        Family by feature for the q-values.
+    n_resamples, n_permutations : int
+        Of the patient bootstrap (interval) and the patient permutation (p-value).
+    ci_level : float
+        Nominal coverage of the percentile interval.
+    rng : numpy.random.Generator, int or None
+        Source of randomness.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per feature and level and one for ``level`` ``"all"``; ``estimate`` is
+        the missing share (0 to 1). The row ``"all"`` has the p-value of a trend of
+        the share with the level; NaN if nothing or everything is missing.
+
+    Raises
+    ------
+    TypeError
+        If a feature is not numeric or the outcome has no order.
+    ValueError
+        If tables do not match or the outcome has fewer than two levels.
+    """
+    check_range("ci_level", ci_level, low=0, high=1, inclusive=False)
+    check_families(families, features)
+    sample = make_sample(features, index, outcome=outcome, groups=groups)
+    absent = (~np.isfinite(sample.features.to_numpy())).astype(float)
+    of_bootstrap, of_permutation = np.random.default_rng(rng).spawn(2)
+    counts = patient_counts(sample.n_patients, n_resamples, of_bootstrap)
+    p_values = permutation_p(
+        absent,
+        sample.y,
+        groups=sample.patients,
+        n_permutations=n_permutations,
+        rng=of_permutation,
+    )
+    rows = []
+    for code, level in enumerate((*sample.levels, "all")):
+        members = np.ones(len(sample.y), bool) if level == "all" else sample.y == code
+        shares = _shares(absent, sample.patients, members, counts)
+        low, high = percentile_interval(shares, ci_level=ci_level)
+        for place, feature in enumerate(sample.features):
+            missing = absent[members, place]
+            rows.append(
+                {
+                    "feature": feature,
+                    "level": level,
+                    "method": "missing_share",
+                    "estimate": missing.mean(),
+                    "ci_low": low[place],
+                    "ci_high": high[place],
+                    "ci_level": ci_level,
+                    "p_value": p_values[place] if level == "all" else np.nan,
+                    "n_rows": len(missing),
+                    "n_patients": len(np.unique(sample.patients[members])),
+                    "n_missing": int(missing.sum()),
+                }
+            )
+    return result_table(rows, families=families, keys=["level"])
+
+
+def imputed_effects(
+    features: pd.DataFrame,
+    index: pd.DataFrame,
+    *,
+    outcome: str = "gmfcs",
+    groups: str = "patient_id",
+    covariates: Sequence[str] = (),
+    families: Mapping[str, str] | None = None,
+    n_imputations: int = 10,
+    ci_level: float = 0.95,
+    seed: int = 0,
+    n_jobs: int = 1,
+) -> pd.DataFrame:
+    """Repeat :func:`cpexplore.stats.ordinal_effects` with missing values imputed.
+
+    Parameters
+    ----------
+    features, index : pandas.DataFrame
+        As in :func:`cpexplore.stats.ordinal_effects`.
+    outcome, groups : str
+        As in :func:`cpexplore.stats.ordinal_effects`.
+    covariates : sequence of str
+        As in :func:`cpexplore.stats.ordinal_effects`.
+    families : mapping of str to str, optional
+        As in :func:`cpexplore.stats.ordinal_effects`.
+    n_imputations : int
+        At least 2.
+    ci_level : float
+        As in :func:`cpexplore.stats.ordinal_effects`.
+    seed : int
+        Seed of the imputations.
+    n_jobs : int
+        Processes.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`cpexplore.stats.ordinal_effects` with ``fmi``, the share of the
+        variance that is due to missing values, in place of ``adjusted_for``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`cpexplore.stats.ordinal_effects`.
+
+    Notes
+    -----
+    Features, covariates and the outcome predict each other by Bayesian ridge
+    regression in chained equations; estimates are pooled by Rubin's rules (1987) with
+    the t distribution. Missing at random given these is assumed, which no data can
+    show; if the result differs from the complete rows, missing values matter.
+    """
+    check_range("n_imputations", n_imputations, low=2)
+    check_families(families, features)
+    sample = make_sample(features, index, outcome=outcome, groups=groups)
+    columns = covariate_columns(sample, covariates)
+    problems = [_problem(sample, feature, columns) for feature in sample.features]
+    estimable = [
+        feature
+        for feature, problem in zip(sample.features, problems, strict=True)
+        if not problem
+    ]
+    seeds = np.random.SeedSequence(seed).generate_state(n_imputations)
+    jobs = (
+        joblib.delayed(_impute_and_fit)(sample, columns, estimable, int(child))
+        for child in seeds
+    )
+    fitted: Any = joblib.Parallel(n_jobs=n_jobs)(jobs)
+    effects = pd.concat(fitted)
+    rows = []
+    for feature, problem in zip(sample.features, problems, strict=True):
+        row = {"feature": feature, "method": "proportional_odds_imputed"}
+        row |= sample.counts(sample.known(feature)) | {"ci_level": ci_level}
+        of_feature = effects[effects["feature"] == feature]
+        row |= {"note": problem} if problem else _rubin(of_feature, ci_level)
+        rows.append(row)
+    return result_table(rows, families=families, keys=["fmi"])
+
+
+def _problem(sample: Sample, feature: str, columns: dict[str, pd.DataFrame]) -> str:
+    """Say why the complete rows have no estimate; imputed ones would have none."""
+    design = make_design(sample, feature, columns)
+    return fault(design) or separation(design)
+
+
+def _shares(
+    absent: np.ndarray, patients: np.ndarray, members: np.ndarray, counts: np.ndarray
+) -> np.ndarray:
+    """Missing share of each feature in each resample, over the member rows."""
+    by_patient = np.zeros((counts.shape[1], absent.shape[1]))
+    np.add.at(by_patient, patients[members], absent[members])
+    n_rows = np.bincount(patients[members], minlength=counts.shape[1])
+    total = (counts @ n_rows)[:, None].astype(float)
+    out = np.full((len(counts), absent.shape[1]), np.nan)
+    return np.divide(counts.astype(float) @ by_patient, total, out=out, where=total > 0)
+
+
+def _impute_and_fit(
+    sample: Sample,
+    columns: dict[str, pd.DataFrame],
+    features: Sequence[str],
+    seed: int,
+) -> pd.DataFrame:
+    """Impute once; log odds ratio per observed SD and its standard error."""
+    table = pd.concat([sample.features, *columns.values()], axis=1)
+    filled = _impute(table.assign(**{_OUTCOME: sample.y}), seed)
+    complete = replace(sample, features=filled.loc[:, sample.features.columns])
+    parts = {name: filled.loc[:, part.columns] for name, part in columns.items()}
+    rows = []
+    for feature in features:
+        design = make_design(complete, feature, parts)
+        scale = sample.features[feature].std() / design.sd
+        log_odds, error = proportional_odds(design)
+        rows.append((feature, log_odds * scale, error * scale))
+    return pd.DataFrame(rows, columns=["feature", "log_odds", "error"])
+
+
+def _impute(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Draw missing values from chained equations."""
+    finite = table.where(np.isfinite(table.to_numpy(dtype=float)))
+    imputer = IterativeImputer(
+        sample_posterior=True,
+        max_iter=5,
+        n_nearest_features=min(15, finite.shape[1] - 1),
+        keep_empty_features=True,
+        random_state=seed % 2**32,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # draws never settle
+        filled = imputer.fit_transform(finite.to_numpy())
+    return pd.DataFrame(filled, index=table.index, columns=table.columns)
+
+
+def _rubin(effects: pd.DataFrame, ci_level: float) -> dict[str, object]:
+    """Pool log odds ratios and their standard errors."""
+    estimates, errors = effects["log_odds"].to_numpy(), effects["error"].to_numpy()
+    if not np.isfinite(errors).all():
+        return {"note": "the fit did not converge"}
+    within, m = np.mean(errors**2), len(estimates)
+    between = (1 + 1 / m) * np.var(estimates, ddof=1)
+    share = between / (within + between)
+    df = (m - 1) / share**2 if share > 0 else np.inf
+    mean, error = np.mean(estimates), np.sqrt(within + between)
+    reach = stats.t.isf((1 - ci_level) / 2, df) * error
+    return {
+        "estimate": float(np.exp(mean)),
+        "ci_low": float(np.exp(mean - reach)),
+        "ci_high": float(np.exp(mean + reach)),
+        "p_value": float(2 * stats.t.sf(abs(mean) / error, df)),
+        "fmi": float(share),
+    }
