@@ -80,7 +80,7 @@ def _laboratory_walk(root: Path, subject: dict, events: pd.DataFrame) -> Laborat
     walk = _walk(frames, trial, subject["fps"])
     return LaboratoryWalk(
         walk=walk,
-        events=_trial_events(events[events["trial"] == trial]),
+        events=_trial_events(events.loc[events["trial"] == trial]),
         angles=_angles(frames, walk),
         leg_length_m=(subject["l_leg_mm"] + subject["r_leg_mm"]) / 2000,
     )
@@ -109,7 +109,7 @@ def _walk(frames: pd.DataFrame, trial: str, fps: float) -> xr.Dataset:
         position[:, names.index(keypoint)] = PX_PER_MM * points
     return make_walk(
         position,
-        np.isfinite(position).all(axis=-1),
+        np.isfinite(position[..., 0]),
         fps=fps,
         keypoint_set="body_25",
         walk_id=trial,
@@ -138,7 +138,7 @@ def _trial_events(rows: pd.DataFrame) -> pd.DataFrame:
         pd.DataFrame(
             {
                 "side": rows["side"].str.lower(),
-                "event": rows["event"].map(_EVENTS),
+                "event": rows["event"].replace(_EVENTS),
                 "time_s": rows["time_s"],
             }
         )

@@ -27,8 +27,8 @@ _STILL_SHARE = 0.15
 _HIGH_PASS_PER_STRIDE = 0.5
 _FALL_WINDOW = 0.1
 _CONTACT_EARLY_PCT = 2.6
-_TOE_LATE_PCT = ((0.65, -0.5), (2.5, 4.1))
-_ANKLE_LATE_PCT = ((0.65, -3.1), (2.5, 1.0))
+_SPEEDS_LLPS = (0.65, 2.5)
+_LATE_PCT = {"big_toe": (-0.5, 4.1), "ankle": (-3.1, 1.0)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +68,10 @@ class Pass:
 
     @cached_property
     def speed_llps(self) -> float:
-        """Speed over the ground: how fast the standing foot stays behind the hip."""
-        parts = ("heel", "big_toe") if self.has_feet else ("ankle",)
-        feet = np.concatenate([self.x[part] for part in parts]) - self.hip
-        return -float(np.median(self.velocity(feet).min(axis=0)))
+        """Speed in leg lengths per s: two median steps in a median stride."""
+        gap = self.x["ankle"][0] - self.x["ankle"][1]
+        steps = np.abs(gap[[step.peak for step in self.steps]])
+        return 2 * float(np.median(steps)) * self.fps / self.stride_frames
 
     def velocity(self, signal: np.ndarray) -> np.ndarray:
         """Derivative along time, per s."""
@@ -315,7 +315,6 @@ def _corrected(
 ) -> Frames:
     """Extrema relative to the pelvis, minus what they are early or late on average."""
     contact, off = _extrema(walked, front=front, rear=-rear)
-    table = _TOE_LATE_PCT if rear_part == "big_toe" else _ANKLE_LATE_PCT
-    late = np.interp(walked.speed_llps, *zip(*table, strict=True))
+    late = np.interp(walked.speed_llps, _SPEEDS_LLPS, _LATE_PCT[rear_part])
     stride = walked.stride_frames
     return contact + _CONTACT_EARLY_PCT / 100 * stride, off - late / 100 * stride

@@ -77,15 +77,14 @@ def _hampel(series: np.ndarray, window: int, n_mad: float, floor: float) -> np.n
     half = window // 2
     padded = np.pad(series, ((half, half), (0, 0)), constant_values=np.nan)
     view = np.lib.stride_tricks.sliding_window_view(padded, window, axis=0)
-    known = np.isfinite(view)
+    known = np.zeros(view.shape, bool)
+    np.isfinite(view, out=known)
     sides = np.minimum(known[..., :half].sum(-1), known[..., half + 1 :].sum(-1))
-    apart = np.abs(series - _median(view))
-    far = np.flatnonzero((apart > floor) & (sides >= max(half // 2, 2)))
-    near = view[np.unravel_index(far, series.shape)]
-    centre = _median(near)
-    spread = _median(np.abs(near - centre[:, None]))
-    outlier = np.zeros(series.shape, bool)
-    outlier.flat[far] = apart.flat[far] > n_mad * _MAD_TO_SD * spread
+    apart: np.ndarray = np.abs(series - _median(view))
+    outlier = (apart > floor) & (sides >= max(half // 2, 2))
+    near = view[outlier]
+    spread = _median(np.abs(near - _median(near)[:, None]))
+    outlier[outlier] = apart[outlier] > n_mad * _MAD_TO_SD * spread
     return outlier
 
 

@@ -46,10 +46,9 @@ def _gaps(
     position: np.ndarray, longest: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """First frame, length and keypoint of every inner gap that is short enough."""
-    missing = np.isnan(position).any(axis=-1)
-    position[missing] = np.nan
-    n_frames, n_keypoints = missing.shape
-    fenced = np.zeros((n_keypoints, n_frames + 1), bool)
+    missing = np.isnan(position[..., 0])
+    n_frames = len(missing)
+    fenced = np.zeros((missing.shape[1], n_frames + 1), bool)
     fenced[:, :-1] = missing.T
     found = runs(fenced.ravel())
     keypoints, starts = np.divmod(found[:, 0], n_frames + 1)

@@ -84,11 +84,13 @@ def find_passes(
 def _absent(walk: xr.Dataset) -> np.ndarray:
     """Frames of long stretches without a pelvis or without any leg, (time,)."""
     position, names = walk["position"].values, walk["keypoint"].values.tolist()
-    seen = [np.isfinite(keypoint_xy(position, names, "mid_hip")[:, 0])]
+    absent = np.isnan(keypoint_xy(position, names, "mid_hip")[:, 0])
     for part in ("knee", "ankle"):
-        both = [keypoint_xy(position, names, f"{s}_{part}") for s in ("left", "right")]
-        seen.append(np.isfinite(both).all(axis=-1).any(axis=0))
-    absent = ~np.all(seen, axis=0)
+        left, right = (
+            np.isnan(keypoint_xy(position, names, f"{side}_{part}")[:, 0])
+            for side in ("left", "right")
+        )
+        absent = absent | (left & right)
     longest = frames_of(_LONGEST_ABSENCE_S, walk.attrs["fps"])
     for start, stop in runs(absent):
         if stop - start <= longest and start > 0 and stop < len(absent):

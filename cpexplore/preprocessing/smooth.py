@@ -1,6 +1,7 @@
 """Zero-lag low-pass filter over each stretch without gaps."""
 
 from functools import lru_cache
+from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -55,7 +56,7 @@ def smooth(walk: xr.Dataset, *, cutoff_hz: float = 6.0) -> xr.Dataset:
 @lru_cache(maxsize=64)
 def _low_pass(cutoff: float) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients of one pass; ``cutoff`` in Nyquist frequencies."""
-    b, a = butter(2, cutoff, output="ba")
+    b, a = cast("tuple[np.ndarray, np.ndarray]", butter(2, cutoff))
     return b, a
 
 
