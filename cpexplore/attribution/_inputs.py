@@ -32,9 +32,9 @@ def run_method(
     targets: Sequence[int],
 ) -> np.ndarray:
     """Run a method chunk by chunk: maps (target, window, time, keypoint)."""
-    x = as_tensor(model, windows)
-    chunks = [np.zeros((len(targets), 0, *x.shape[2:]), np.float32)]
     with still(model):
+        x = as_tensor(model, windows)
+        chunks = [np.zeros((len(targets), 0, *x.shape[2:]), np.float32)]
         for part in x.split(CHUNK) if len(x) else ():
             maps = method(model, part, targets_of(model, part, list(targets)))
             chunks.append(maps.detach().float().numpy())
@@ -76,7 +76,9 @@ def as_tensor(
             f"`windows` must have the shape (N, C, T, V); got {tuple(x.shape)}."
         )
     if not torch.isfinite(x).all():
-        raise ValueError("`windows` must be finite; got NaN. Make them with `windows`.")
+        raise ValueError(
+            "`windows` must be finite; got NaN. Make them with `cohort.windows()`."
+        )
     return x
 
 

@@ -111,7 +111,8 @@ def _bin_weights(clock: np.ndarray, strides: np.ndarray, *, n_bins: int) -> np.n
     for start, end in strides:
         frames = np.flatnonzero((clock >= start) & (clock < end))
         phase = (clock[frames] - start) / (end - start)
-        inside[frames, (phase * n_bins).astype(int)] = 1
+        bins = (phase * n_bins + 1e-9).astype(int)  # frames often lie on an edge
+        inside[frames, np.minimum(bins, n_bins - 1)] = 1
     count = inside.sum(axis=0)
     return inside / np.where(count > 0, count, np.nan)
 
@@ -220,13 +221,18 @@ def merge_saliency(parts: list[xr.Dataset]) -> xr.Dataset:
     Raises
     ------
     ValueError
-        If there is no part.
+        If there is no part, or the methods differ.
     """
     if not parts:
         raise ValueError("`parts` must hold at least one dataset; got 0.")
     by_walk = [part[["joint_saliency", "phase_saliency"]] for part in parts]
     by_window = [part[["window_saliency"]] for part in parts]
-    merged = xr.merge([xr.concat(by_walk, "walk"), xr.concat(by_window, "window")])
+    merged = xr.merge(
+        [
+            xr.concat(by_walk, "walk", join="exact"),
+            xr.concat(by_window, "window", join="exact"),
+        ]
+    )
     models = " ".join(part.attrs["model_id"] for part in parts)
     return merged.assign_attrs({**parts[0].attrs, "model_id": models})
 

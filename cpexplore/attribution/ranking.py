@@ -118,7 +118,7 @@ def _by_walk_id(
         if missing:
             raise ValueError(
                 f"`{name}` must have an entry for every walk of `saliency`; "
-                f"{len(missing)} are missing, the first is {missing[0]!r}."
+                f"{len(missing)} are missing, the first is {str(missing[0])!r}."
             )
         return pd.Series([given[walk_id] for walk_id in unique], unique)
     values = np.asarray(given)
@@ -175,7 +175,7 @@ def _tables(
     else:
         everyone = table(values.mean("level"))
     yield from ((level, rows) for level, rows in by_level.items() if len(rows))
-    if "all" not in by_level and len(everyone):
+    if len(names) > 1 and len(everyone):
         yield "all", everyone
 
 
