@@ -88,7 +88,7 @@ class Parameters:
     """Mean Gait Deviation Index; also the scale of the severity latent."""
     gdi_sd: float = _derived(8.0, _GILLETTE)
     """Spread of GDI and of severity within a level."""
-    gdi_knee: float = _derived(0.40, f"{_GILLETTE}: r(GDI, knee) = -.42")
+    gdi_knee: float = _derived(0.32, f"{_GILLETTE}: r(GDI, knee) = -.42")
     """Weight of the knee in the GDI label, within a level."""
     gdi_side: float = _assumed(0.5, "no published correlation of the two sides")
     """Weight in the GDI label of what one side does not share with the other."""

@@ -6,21 +6,25 @@ end forward; foot pitch is 0 when flat and positive with the toe up. Arrays of j
 have the shape (2, 3, n): left and right; hip, knee and ankle; instants.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import block_diag, cho_factor, cho_solve
 
 THIGH, SHANK = 0.5, 0.5
 HEEL_BACK, TOE_AHEAD, ANKLE_HEIGHT = 0.055, 0.195, 0.07
 FOOT = HEEL_BACK + TOE_AHEAD
 """Distance from heel to big toe."""
 
-_COST_SD = np.array([1.0, 1.0, 1.5])
+_RIGHT_LESS_LEFT = np.array([[-1.0], [1.0]])
+_BY_PITCH = np.array([1.0, -1.0, 1.0])
+_COST_SD = np.array([1.0, 1.4, 1.2])
 _FREE_PLACE = 100.0
 _PATH_EVERY = 3
 _PATH_SLACK = 0.05
-_ITERATIONS = 4
+_ITERATIONS = 8
+_RELEASES = 4
+_CLOSE_ENOUGH = 1e-3
 
 
 def inclinations(joints: np.ndarray, pelvis: np.ndarray) -> np.ndarray:
@@ -43,33 +47,32 @@ def inclinations(joints: np.ndarray, pelvis: np.ndarray) -> np.ndarray:
     return np.stack([thigh, shank, shank + joints[:, 2]], axis=1)
 
 
-def ground_vector(segments: np.ndarray) -> np.ndarray:
+def ground_vector(segments: np.ndarray, on_heel: np.ndarray) -> np.ndarray:
     """Vector from the hip to where the heel is, or would be, on the ground.
-
-    The lowest point of the foot is the heel while the foot pitches up and the toe
-    while it pitches down. The footprint is named by its heel end, so that rolling from
-    heel to toe does not move it.
 
     Parameters
     ----------
     segments : array of shape (2, 3, n)
         Thigh, shank and foot inclination, rad.
+    on_heel : bool array of shape (2, n)
+        Whether the foot stands on its heel, else on its toe.
 
     Returns
     -------
     numpy.ndarray of shape (2, 2, n)
-        u and v by axis, then side.
+        u and v by axis, then side. The footprint is named by its heel end, so that
+        rolling from heel to toe does not move it.
     """
     thigh, shank, pitch = segments.swapaxes(0, 1)
-    ahead, print_offset = _contact_point(pitch)
-    u = THIGH * np.sin(thigh) + SHANK * np.sin(shank) - print_offset
+    ahead = np.where(on_heel, -HEEL_BACK, TOE_AHEAD)
+    u = THIGH * np.sin(thigh) + SHANK * np.sin(shank) - np.where(on_heel, 0, FOOT)
     v = -THIGH * np.cos(thigh) - SHANK * np.cos(shank)
     u += ahead * np.cos(pitch) + ANKLE_HEIGHT * np.sin(pitch)
     v += ahead * np.sin(pitch) - ANKLE_HEIGHT * np.cos(pitch)
     return np.stack([u, v])
 
 
-def ground_jacobian(segments: np.ndarray) -> np.ndarray:
+def ground_jacobian(segments: np.ndarray, on_heel: np.ndarray) -> np.ndarray:
     """Derivative of :func:`ground_vector` by hip, knee and ankle angle.
 
     Returns
@@ -78,7 +81,7 @@ def ground_jacobian(segments: np.ndarray) -> np.ndarray:
         By axis, side and joint.
     """
     thigh, shank, pitch = segments.swapaxes(0, 1)
-    ahead, _ = _contact_point(pitch)
+    ahead = np.where(on_heel, -HEEL_BACK, TOE_AHEAD)
     sin, cos = np.sin(pitch), np.cos(pitch)
     by_thigh = THIGH * np.stack([np.cos(thigh), np.sin(thigh)])
     by_shank = SHANK * np.stack([np.cos(shank), np.sin(shank)])
@@ -103,8 +106,9 @@ def close_chain(
 
     With both feet on the ground prescribed angles are over-determined. This finds the
     smallest smooth correction for which the footprints keep their distance and height
-    during double support, the swinging foot stays above the ground, and the hips
-    travel over the footprints nearly as wanted, as their momentum asks for.
+    during double support, each foot changes between heel and toe when it is flat, the
+    swinging foot stays above the ground, and the hips travel over the footprints
+    nearly as wanted, as their momentum asks for.
 
     Parameters
     ----------
@@ -135,114 +139,182 @@ def close_chain(
     whatever costs the legs least.
     """
     kernel = _matern(time[:, None] - time, smoothness_s)
-    lifted = _lift_sign(contact)
-    floor = np.where(lifted > 0, clearance[1], clearance[0])
-    low = np.zeros(len(time), dtype=bool)
+    on_heel = inclinations(joints, pelvis)[:, 2] >= 0
+    hinges = contact & _switches(on_heel)
+    flat, low = np.zeros_like(hinges), np.zeros_like(hinges)
     correction = np.zeros_like(joints)
-    for _ in range(_ITERATIONS):
-        segments = inclinations(joints + correction, pelvis)
-        feet = ground_vector(segments)
-        low |= (lifted != 0) & (lifted * (feet[1, 1] - feet[1, 0]) < floor)
-        demands = _Demands.joined(
-            _double_support(contact),
-            _clear_swing(low, lifted * floor),
-            _steady_hips(contact, path),
-        )
-        slopes, misfit = demands.linearised(feet, ground_jacobian(segments))
-        misfit = misfit + np.einsum("msj,sjm->m", slopes, correction[..., demands.rows])
-        correction = _smallest(demands, slopes, misfit, kernel=kernel)
+    for iteration in range(_ITERATIONS):
+        stance = _Stance(inclinations(joints + correction, pelvis), contact, on_heel)
+        flat |= hinges | stance.rocking_the_wrong_way()
+        low |= stance.below(clearance)
+        demands = [
+            *stance.double_support(),
+            stance.steady_hips(path),
+            *(stance.foot_flat(flat[side], side) for side in (0, 1)),
+            *(stance.clear_swing(clearance, low[tip], tip) for tip in (0, 1)),
+        ]
+        if max(demand.error for demand in demands) < _CLOSE_ENOUGH:
+            break
+        forces, correction = _smallest(demands, correction, kernel)
+        if iteration < _RELEASES:
+            for demand, force in zip(demands, forces, strict=True):
+                demand.release(force)
     return correction
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Demands:
-    """What is asked of the feet: ``sign . feet[axis]`` = target + shift of place."""
+class _Demand:
+    """Linearised wish: at ``rows`` the slopes times the change make up the misfit."""
 
     rows: np.ndarray
     """int (m,) instants."""
-    axis: np.ndarray
-    """int (m,) 0 = along, 1 = upright."""
-    sign: np.ndarray
-    """(m, 2) share of the left and the right foot."""
-    target: np.ndarray
-    """(m,) leg lengths."""
-    place: np.ndarray
-    """int (m,): demands of one place share an unknown shift; -1 = no shift."""
-    slack: np.ndarray
-    """(m,) tolerated variance, relative to that of the correction."""
+    slopes: np.ndarray
+    """(m, 2, 3) derivative by joint angle."""
+    misfit: np.ndarray
+    """(m,) what is missing, leg lengths."""
+    place: np.ndarray | None = None
+    """int (m,): demands of one place share an unknown shift."""
+    slack: float = 1e-7
+    """Tolerated variance, relative to that of the correction."""
+    active: np.ndarray | None = None
+    """bool (n,): instants at which an inequality is held as an equality."""
+    push: np.ndarray | float = 1.0
+    """Sign that a force of an inequality must have."""
 
-    @classmethod
-    def joined(cls, *parts: "_Demands") -> "_Demands":
-        names = [field.name for field in fields(cls)]
-        return cls(**{n: np.concatenate([getattr(p, n) for p in parts]) for n in names})
+    @property
+    def error(self) -> float:
+        """Largest misfit of a demand that has to be met."""
+        met_later = self.place is not None or not len(self.rows)
+        return 0.0 if met_later else float(np.abs(self.misfit).max())
 
-    def linearised(
-        self, feet: np.ndarray, jacobian: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Slopes (m, 2, 3) by joint angle and misfit (m,)."""
-        slopes = self.sign[..., None] * jacobian[self.axis, :, :, self.rows]
-        values = (self.sign * feet[self.axis, :, self.rows]).sum(axis=1)
-        return slopes, self.target - values
-
-
-def _double_support(contact: np.ndarray) -> _Demands:
-    """Both feet down: their distance is fixed for the step, their height equal."""
-    both = contact.all(axis=0)
-    rows = np.flatnonzero(both)
-    step = np.cumsum(np.diff(both, prepend=False) & both)[rows]
-    m = len(rows)
-    return _Demands(
-        rows=np.tile(rows, 2),
-        axis=np.repeat([0, 1], m),
-        sign=np.tile([-1.0, 1.0], (2 * m, 1)),
-        target=np.zeros(2 * m),
-        place=np.concatenate([3 * step, np.full(m, -1)]),
-        slack=np.full(2 * m, 1e-7),
-    )
+    def release(self, force: np.ndarray) -> None:
+        """Let go of an inequality where its force pulls instead of pushing."""
+        if self.active is not None:
+            self.active[self.rows[force * self.push < 0]] = False
 
 
-def _clear_swing(low: np.ndarray, height: np.ndarray) -> _Demands:
-    """The swinging foot, where it was too low, is at its least height."""
-    rows = np.flatnonzero(low)
-    return _Demands(
-        rows=rows,
-        axis=np.ones_like(rows),
-        sign=np.tile([-1.0, 1.0], (len(rows), 1)),
-        target=height[rows],
-        place=np.full(len(rows), -1),
-        slack=np.full(len(rows), 1e-7),
-    )
+class _Stance:
+    """Legs at one iteration, and what the ground demands of them."""
 
+    def __init__(
+        self, segments: np.ndarray, contact: np.ndarray, on_heel: np.ndarray
+    ) -> None:
+        self.segments, self.contact, self.on_heel = segments, contact, on_heel
+        self.feet = ground_vector(segments, on_heel)
+        self.slopes = ground_jacobian(segments, on_heel)
 
-def _steady_hips(contact: np.ndarray, path: np.ndarray) -> _Demands:
-    """Each footprint stays where it is while the hips travel their path above it."""
-    side, rows = np.nonzero(contact[:, ::_PATH_EVERY])
-    rows = rows * _PATH_EVERY
-    begins = np.diff(contact, axis=1, prepend=False) & contact
-    footprint = np.cumsum(begins, axis=1)[side, rows]
-    return _Demands(
-        rows=rows,
-        axis=np.zeros_like(rows),
-        sign=np.eye(2)[side],
-        target=-path[rows],
-        place=3 * footprint + 1 + side,
-        slack=np.full(len(rows), _PATH_SLACK),
-    )
+    def rocking_the_wrong_way(self) -> np.ndarray:
+        """Where a foot on its heel pitches down or one on its toe pitches up (2, n)."""
+        pitch = self.segments[:, 2]
+        return self.contact & np.where(self.on_heel, pitch < 0, pitch > 0)
+
+    def double_support(self) -> list[_Demand]:
+        """Both feet down: their distance is fixed for the step, their height equal."""
+        both = self.contact.all(axis=0)
+        rows = np.flatnonzero(both)
+        step = np.cumsum(np.diff(both, prepend=False) & both)[rows]
+        gap = self.feet[:, 1] - self.feet[:, 0]
+        slopes = self.slopes * _RIGHT_LESS_LEFT[..., None]
+        return [
+            _Demand(
+                rows=rows,
+                slopes=slopes[axis][..., rows].transpose(2, 0, 1),
+                misfit=-gap[axis, rows],
+                place=step if axis == 0 else None,
+            )
+            for axis in (0, 1)
+        ]
+
+    def steady_hips(self, path: np.ndarray) -> _Demand:
+        """Each footprint stays put while the hips travel their path above it."""
+        side, rows = np.nonzero(self.contact[:, ::_PATH_EVERY])
+        rows = rows * _PATH_EVERY
+        begins = np.diff(self.contact, axis=1, prepend=False) & self.contact
+        own = np.eye(2)[side][..., None]
+        return _Demand(
+            rows=rows,
+            slopes=own * self.slopes[0][..., rows].transpose(2, 0, 1),
+            misfit=-path[rows] - self.feet[0, side, rows],
+            place=2 * np.cumsum(begins, axis=1)[side, rows] + side,
+            slack=_PATH_SLACK,
+        )
+
+    def foot_flat(self, flat: np.ndarray, side: int) -> _Demand:
+        """The foot lies flat."""
+        rows = np.flatnonzero(flat)
+        slopes = np.zeros((len(rows), 2, 3))
+        slopes[:, side] = _BY_PITCH
+        return _Demand(
+            rows=rows,
+            slopes=slopes,
+            misfit=-self.segments[side, 2, rows],
+            active=flat,
+            push=np.where(self.on_heel[side, rows], 1.0, -1.0),
+        )
+
+    def below(self, clearance: np.ndarray) -> np.ndarray:
+        """Where heel and toe of the swinging foot are too low (2, n)."""
+        lifted = _lift_sign(self.contact)
+        floor = self._floor(clearance)
+        heights = np.stack([self._height(tip) for tip in (0, 1)])
+        return (lifted != 0) & (heights < floor)
+
+    def clear_swing(self, clearance: np.ndarray, low: np.ndarray, tip: int) -> _Demand:
+        """Heel (0) or toe (1) of the swinging foot, where too low, is just not."""
+        rows = np.flatnonzero(low)
+        sign = _lift_sign(self.contact)[rows, None, None] * _RIGHT_LESS_LEFT
+        slopes = ground_jacobian(self.segments, self._standing_on(tip))[1][..., rows]
+        return _Demand(
+            rows=rows,
+            slopes=sign * slopes.transpose(2, 0, 1),
+            misfit=(self._floor(clearance) - self._height(tip))[rows],
+            active=low,
+        )
+
+    def _floor(self, clearance: np.ndarray) -> np.ndarray:
+        return np.where(_lift_sign(self.contact) > 0, clearance[1], clearance[0])
+
+    def _standing_on(self, tip: int) -> np.ndarray:
+        """``on_heel`` as if the swinging foot stood on its heel (0) or toe (1)."""
+        swinging = ~self.contact
+        return np.where(swinging, tip == 0, self.on_heel)
+
+    def _height(self, tip: int) -> np.ndarray:
+        """Height of a tip of the swinging foot above the standing one (n,)."""
+        upright = ground_vector(self.segments, self._standing_on(tip))[1]
+        return _lift_sign(self.contact) * (upright[1] - upright[0])
 
 
 def _smallest(
-    demands: _Demands, slopes: np.ndarray, misfit: np.ndarray, *, kernel: np.ndarray
-) -> np.ndarray:
-    """Smallest smooth curves (2, 3, n) that meet the demands."""
+    demands: list[_Demand], correction: np.ndarray, kernel: np.ndarray
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Forces by demand, and the smallest smooth curves (2, 3, n) that meet them."""
+    rows = np.concatenate([demand.rows for demand in demands])
+    slopes = np.concatenate([demand.slopes for demand in demands])
+    misfit = np.concatenate([demand.misfit for demand in demands])
+    misfit += np.einsum("msj,sjm->m", slopes, correction[..., rows])
     weighted = (slopes * _COST_SD).reshape(-1, 6)
-    at = kernel[:, demands.rows]
-    gram = (weighted @ weighted.T) * at[demands.rows]
-    place = demands.place
-    gram += _FREE_PLACE * ((place[:, None] == place) & (place >= 0))
-    gram[np.diag_indices_from(gram)] += demands.slack
+    at = kernel[:, rows]
+    gram = (weighted @ weighted.T) * at[rows]
+    gram += block_diag(*(_shared_shift(demand) for demand in demands))
     force = cho_solve(cho_factor(gram, check_finite=False), misfit, check_finite=False)
     curves = at @ (weighted * force[:, None])
-    return curves.T.reshape(2, 3, -1) * _COST_SD[:, None]
+    ends = np.cumsum([len(demand.rows) for demand in demands])[:-1]
+    return np.split(force, ends), curves.T.reshape(2, 3, -1) * _COST_SD[:, None]
+
+
+def _shared_shift(demand: _Demand) -> np.ndarray:
+    """Covariance of what the demand leaves open: a shift by place, and slack."""
+    slack = demand.slack * np.eye(len(demand.rows))
+    if demand.place is None:
+        return slack
+    return slack + _FREE_PLACE * (demand.place[:, None] == demand.place)
+
+
+def _switches(on_heel: np.ndarray) -> np.ndarray:
+    """Instants on either side of a change between heel and toe (2, n)."""
+    changes = np.diff(on_heel, axis=1, prepend=on_heel[:, :1])
+    return changes | np.roll(changes, -1, axis=1)
 
 
 def _matern(lag: np.ndarray, scale: float) -> np.ndarray:
@@ -254,8 +326,3 @@ def _lift_sign(contact: np.ndarray) -> np.ndarray:
     """+1 where only the right foot swings, -1 where only the left one does, else 0."""
     left, right = contact
     return left.astype(int) * ~right - right.astype(int) * ~left
-
-
-def _contact_point(pitch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    heel = pitch >= 0
-    return np.where(heel, -HEEL_BACK, TOE_AHEAD), np.where(heel, 0.0, FOOT)

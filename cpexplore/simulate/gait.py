@@ -21,7 +21,7 @@ SIDES = ("left", "right")
 _LEAST_RATE = 50.0
 _TURN_PACE = 0.4
 _RIPPLE_DEG = 1.5
-_CLEARANCE = 0.015
+_CLEARANCE = 0.018
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +137,8 @@ def step_length(cycles: np.ndarray, stance: float) -> float:
     )
     at = np.stack([np.r_[leading, trailing], np.r_[trailing, leading]])
     joints, pelvis = _evaluate(cycles, at)
-    u = chain.ground_vector(chain.inclinations(joints, pelvis))[0]
+    segments = chain.inclinations(joints, pelvis)
+    u = chain.ground_vector(segments, segments[:, 2] >= 0)[0]
     n = len(double)
     return float((u[0, :n] - u[1, :n] + u[1, n:] - u[0, n:]).mean() / 2)
 
@@ -188,7 +189,8 @@ def move_legs(child: Child, course: Course, *, rng: np.random.Generator) -> LegM
         child, course, joints=joints, pelvis=pelvis, contact=contact, path=path
     )
     joints = joints + correction
-    reach = chain.ground_vector(chain.inclinations(joints, pelvis))
+    segments = chain.inclinations(joints, pelvis)
+    reach = chain.ground_vector(segments, segments[:, 2] >= 0)
     return LegMotion(
         joints=joints,
         pelvis=pelvis,
@@ -304,7 +306,7 @@ def _closed(
 ) -> np.ndarray:
     """Correction of every pass, fading out in the turns."""
     swing = (course.count % 1 - course.stance[:, None]) / (1 - course.stance[:, None])
-    clearance = _CLEARANCE * np.sin(np.pi * np.clip(swing, 0, 1))
+    clearance = _CLEARANCE * (1 - (2 * np.clip(swing, 0, 1) - 1) ** 4)
     stride = 120 / child.cadence_spm
     correction = np.zeros_like(joints)
     for number in range(course.bout.max() + 1):

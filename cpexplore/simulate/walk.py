@@ -220,5 +220,7 @@ def _stance_extreme(truth: Truth, knee: xr.DataArray, side: str) -> float:
     """Median over strides of the least knee flexion in stance, deg."""
     contacts = truth.events.query("side == @side and event == 'initial_contact'")
     stride = np.searchsorted(contacts["time_s"], knee["time"].values, side="right")
-    least = pd.DataFrame({"knee": knee.sel(side=side).values}).groupby(stride).min()
-    return float(least["knee"].median())
+    flexion = knee.sel(side=side).values
+    strides = [flexion[stride == number] for number in np.unique(stride)]
+    least = [np.nanmin(one) for one in strides if np.isfinite(one).any()]
+    return float(np.median(least))
