@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from cpexplore.view.explorer import explorer
 
 if TYPE_CHECKING:
+    from cpexplore.view import plots
     from cpexplore.view.player import SkeletonPlayer
     from cpexplore.view.report import write_report
 

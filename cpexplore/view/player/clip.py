@@ -9,7 +9,7 @@ import xarray as xr
 from scipy.ndimage import uniform_filter1d
 
 from cpexplore import gmfcs
-from cpexplore._validation import check_columns, check_option
+from cpexplore._validation import check_columns, check_option, quoted
 from cpexplore.skeleton import body_parts, keypoint_set
 from cpexplore.walks import validate_walk
 
@@ -263,7 +263,7 @@ def _align_saliency(saliency: xr.DataArray, walk: xr.Dataset) -> xr.DataArray:
     if not {"time", "keypoint"} <= dims <= set(_SALIENCY_DIMS):
         raise ValueError(
             "`saliency` must have the dimensions 'time', 'keypoint' and may have "
-            f"'method', 'level'; got {', '.join(map(repr, saliency.dims))}."
+            f"'method', 'level'; got {quoted(saliency.dims)}."
         )
     shared = set(walk["keypoint"].values.tolist()) & set(
         saliency["keypoint"].values.tolist()
@@ -288,8 +288,8 @@ def _align_angles(angles: xr.Dataset, walk: xr.Dataset) -> xr.Dataset:
     drawn = [name for name in CURVES if name in angles]
     if not drawn:
         raise ValueError(
-            f"`angles` must have one of {', '.join(map(repr, CURVES))}; "
-            f"got {', '.join(map(repr, angles.data_vars))}."
+            f"`angles` must have one of {quoted(CURVES)}; "
+            f"got {quoted(angles.data_vars) or 'nothing'}."
         )
     return on_clock(angles[drawn], walk, name="angles")
 

@@ -440,19 +440,36 @@ class Pane {
     this.drawAxis(context, height - AXIS);
   }
 
-  drawHeat(context) {
-    const { clip, ink, rows, map } = this;
-    const frames = clip.time.length;
-    const step = frames > 1 ? (clip.time.at(-1) - clip.time[0]) / (frames - 1) : 1;
-    for (let frame = 0; frame < frames; frame++) {
-      const left = this.toX(Math.max(clip.time[frame] - step / 2, clip.time[0]));
-      const right = this.toX(Math.min(clip.time[frame] + step / 2, clip.time.at(-1)));
-      rows.forEach((v, row) => {
+  /** The saliency map, one px per frame and keypoint; no evidence is transparent. */
+  heatImage() {
+    const { rows, map } = this;
+    const frames = this.clip.time.length;
+    const image = new ImageData(frames, rows.length);
+    rows.forEach((v, row) => {
+      for (let frame = 0; frame < frames; frame++) {
         const value = map[frame * rows.length + v];
-        context.fillStyle = Number.isNaN(value) ? ink.stage : this.colour(value);
-        context.fillRect(left, row * ROW, right - left + 0.6, ROW + 0.3);
-      });
-    }
+        if (Number.isNaN(value)) continue;
+        const colour = parseInt(this.colour(value).slice(1), 16);
+        image.data.set([colour >> 16, (colour >> 8) & 255, colour & 255, 255], 4 * (row * frames + frame));
+      }
+    });
+    const canvas = new OffscreenCanvas(frames, rows.length);
+    canvas.getContext("2d").putImageData(image, 0, 0);
+    return canvas;
+  }
+
+  drawHeat(context) {
+    const { clip, ink, rows } = this;
+    const { time } = clip;
+    const image = this.heatImage();
+    const half = time.length > 1 ? (time.at(-1) - time[0]) / (time.length - 1) / 2 : 1;
+    context.fillStyle = ink.stage;
+    context.fillRect(GUTTER, 0, this.panelWidth - GUTTER - EDGE, this.heatHeight);
+    context.imageSmoothingEnabled = false;
+    time.forEach((t, frame) => {
+      const [left, right] = [this.toX(Math.max(t - half, time[0])), this.toX(Math.min(t + half, time.at(-1)))];
+      context.drawImage(image, frame, 0, 1, rows.length, left, 0, right - left + 0.6, this.heatHeight);
+    });
     context.textAlign = "right";
     let row = 0;
     for (const [part, members] of clip.rows) {
