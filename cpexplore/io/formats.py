@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+import h5py
 import numpy as np
 import xarray as xr
 
@@ -149,7 +150,9 @@ def _track(path: Path, keypoint_set: str | None) -> Track:
 def _from_netcdf(path: Path, walk_id: str | None) -> xr.Dataset:
     check_file(path)
     try:
-        walk = xr.load_dataset(path, engine="h5netcdf").drop_encoding()
+        # h5netcdf cannot close a file that was cut short, h5py can
+        with path.open("rb") as file, h5py.File(file):
+            walk = xr.load_dataset(file, engine="h5netcdf").drop_encoding()
         walk.attrs = {name: _plain(value) for name, value in walk.attrs.items()}
         if walk_id is not None:
             walk = walk.assign_attrs(walk_id=walk_id)

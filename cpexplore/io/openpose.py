@@ -10,7 +10,7 @@ import numpy as np
 
 from cpexplore.io.people import Followed, follow
 from cpexplore.io.problems import check_file, wrong
-from cpexplore.io.track import Track, nobody
+from cpexplore.io.track import Track, check_numbers, nobody
 from cpexplore.skeleton import keypoint_set
 
 _NAME = re.compile(r"^(?P<video>.*?)_?(?P<frame>\d+)(?:_keypoints)?\.json$")
@@ -68,6 +68,7 @@ def read_openpose_folder(folder: Path) -> Track:
         name = "coco_17"
         order = [_COCO_18.index(k) for k in keypoint_set(name).keypoints]
         triples = [frame[:, order] for frame in triples]
+    check_numbers(np.concatenate(triples), folder)
     return followed_track(
         follow(triples),
         keypoint_set=name,

@@ -39,7 +39,7 @@ class _Stretch:
     weight: float = 0.0
 
     def add(self, frame: int, number: int, person: np.ndarray) -> None:
-        seen = person[:, 2] > 0
+        seen = _seen(person)
         self.pose = np.where(seen[:, None], person, self.pose)
         self.frames.append(frame)
         self.people.append(number)
@@ -91,7 +91,7 @@ def follow(detections: Sequence[np.ndarray]) -> Followed:
 def _linked(detections: Sequence[np.ndarray]) -> list[_Stretch]:
     stretches: list[_Stretch] = []
     for frame, people in enumerate(detections):
-        seen = [n for n, person in enumerate(people) if (person[:, 2] > 0).any()]
+        seen = [n for n, person in enumerate(people) if _seen(person).any()]
         near = [s for s in stretches if frame - s.frames[-1] <= _LONGEST_GAP]
         costs = np.array(
             [[_cost(s, frame, people[n]) for n in seen] for s in near]
@@ -109,7 +109,7 @@ def _linked(detections: Sequence[np.ndarray]) -> list[_Stretch]:
 
 def _cost(stretch: _Stretch, frame: int, person: np.ndarray) -> float:
     """Distance and change of size, in units of what is plausible; < 1 links."""
-    common = (stretch.pose[:, 2] > 0) & (person[:, 2] > 0)
+    common = _seen(stretch.pose) & _seen(person)
     before, after = stretch.pose[common], person[common]
     sizes = _size(before), _size(after)
     if common.sum() < _COMMON or min(sizes) <= 0:
@@ -117,6 +117,12 @@ def _cost(stretch: _Stretch, frame: int, person: np.ndarray) -> float:
     shift = np.median(np.linalg.norm(after[:, :2] - before[:, :2], axis=1))
     steps = shift / max(sizes) + 0.5 * abs(np.log(sizes[0] / sizes[1]))
     return float(steps / (_STEP[0] + _STEP[1] * (frame - stretch.frames[-1])))
+
+
+def _seen(person: np.ndarray) -> np.ndarray:
+    """Which keypoints have a place: finite, not ``0, 0``, with some confidence."""
+    placed = np.isfinite(person).all(axis=1) & (person[:, :2] != 0).any(axis=1)
+    return placed & (person[:, 2] > 0)
 
 
 def _size(points: np.ndarray) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from cpexplore.io.openpose import followed_track, load_json
 from cpexplore.io.people import follow
 from cpexplore.io.problems import wrong
-from cpexplore.io.track import Track, nobody
+from cpexplore.io.track import Track, check_numbers, nobody
 
 _SETS = {17: "coco_17", 26: "halpe_26"}
 
@@ -55,6 +55,7 @@ def read_pose_json(path: Path) -> Track:
         )
     (size,) = sizes
     everyone = [p.reshape(-1, size, 3) for p in people.values()]
+    check_numbers(np.concatenate(everyone), path)
     return followed_track(
         follow(everyone),
         keypoint_set=_SETS[size],

@@ -21,6 +21,7 @@ MARK = "# cpexplore "
 """Begins the first line of a CSV that :func:`write_csv` wrote; a JSON of attributes."""
 
 _METADATA = b"cpexplore"
+_SET = "keypoint_set"
 _PARTS = ("x", "y", "confidence")
 _CLOCKS = ("time_s", "frame")
 _NULLS = ("", "nan", "NaN", "NA", "null")
@@ -59,7 +60,7 @@ def read_csv(path: Path, *, name: str | None = None) -> Track:
     header = _fields(path, second if attrs else first)
     if not attrs and all(_is_number(field) for field in header):
         return read_headerless(path)
-    kind, wanted = _wanted(path, header, name or attrs.get("keypoint_set"))
+    kind, wanted = _wanted(path, header, name or attrs.get(_SET))
     table = _parse_csv(path, header, wanted=wanted, skip=2 if attrs else 1)
     return _wide_track(path, kind, wanted, table, attrs)
 
@@ -95,7 +96,7 @@ def read_parquet(path: Path, *, name: str | None = None) -> Track:
         schema = pq.read_schema(path)
         text = (schema.metadata or {}).get(_METADATA, b"{}").decode()
         attrs = _attrs(path, text)
-        kind, wanted = _wanted(path, schema.names, name or attrs.get("keypoint_set"))
+        kind, wanted = _wanted(path, schema.names, name or attrs.get(_SET))
         table = pq.read_table(path, columns=wanted)
         types = pa.schema([(column, _type(column)) for column in wanted])
         return _wide_track(path, kind, wanted, table.cast(types), attrs)
@@ -155,8 +156,9 @@ def _attrs(path: Path, text: str) -> dict[str, Any]:
     scalars = isinstance(attrs, dict) and all(
         isinstance(value, str | int | float) for value in attrs.values()
     )
-    if not scalars or isinstance(attrs.get("fps"), str):
-        raise wrong(path, "has damaged attributes in its first line.", _AGAIN)
+    sets = (None, *KEYPOINT_SETS)
+    if not scalars or isinstance(attrs.get("fps"), str) or attrs.get(_SET) not in sets:
+        raise wrong(path, "has damaged attributes.", _AGAIN)
     return attrs
 
 

@@ -15,6 +15,7 @@ FPS_RANGE = (1.0, 1000.0)
 """Frame rates, Hz, outside of which a number is a typing error."""
 
 _CONFIDENCE_SLACK = 0.2
+_FARTHEST_PX = 1e7
 _REGULAR = 0.02
 
 
@@ -98,9 +99,14 @@ def known_fps(path: Path, *, stored: float | None, given: float | None) -> float
         If neither says it, they disagree, or the number is impossible.
     """
     low, high = FPS_RANGE
-    for rate in (given, stored):
-        if rate is not None:
-            check_range("fps", rate, low=low, high=high)
+    if given is not None:
+        check_range("fps", given, low=low, high=high)
+    if stored is not None and not low <= stored <= high:
+        raise wrong(
+            path,
+            f"must say a frame rate from {low:g} to {high:g} Hz; it says {stored:g}.",
+            _AGAIN,
+        )
     if given is None and stored is None:
         raise UnknownFpsError(
             f"`fps` must be given: {str(path)!r} does not say its frame rate. "
@@ -129,22 +135,40 @@ def points(triples: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     InputError
-        If a number is infinite or a confidence far outside [0, 1].
+        If a number is impossible, see :func:`check_numbers`.
     """
-    if np.isinf(triples).any():
-        raise wrong(path, "must hold finite numbers or nan; it has infinity.", _AGAIN)
+    check_numbers(triples, path)
     position = triples[..., :2].copy()
     missing = np.isnan(position).any(axis=-1) | (position == 0).all(axis=-1)
     position[missing] = np.nan
     confidence = np.nan_to_num(triples[..., 2], nan=0.0)
-    low, high = confidence.min(initial=0.0), confidence.max(initial=0.0)
+    return position, np.clip(confidence, 0.0, 1.0)
+
+
+def check_numbers(triples: np.ndarray, path: Path) -> None:
+    """Raise if a number is no px and no confidence.
+
+    Raises
+    ------
+    InputError
+        If a coordinate is infinite or beyond 10 million px, or a confidence is more
+        than 0.2 outside [0, 1].
+    """
+    farthest = np.nanmax(np.abs(triples[..., :2]), initial=0.0)
+    if farthest > _FARTHEST_PX:
+        raise wrong(
+            path,
+            f"must hold px or nan; it has a coordinate of {farthest:g}.",
+            _AGAIN,
+        )
+    low = np.nanmin(triples[..., 2], initial=0.0)
+    high = np.nanmax(triples[..., 2], initial=0.0)
     if low < -_CONFIDENCE_SLACK or high > 1 + _CONFIDENCE_SLACK:
         raise wrong(
             path,
             f"must hold confidences in [0, 1]; it has {low:g} to {high:g}.",
             "Rescale them, or check the order x, y, confidence.",
         )
-    return position, np.clip(confidence, 0.0, 1.0)
 
 
 def nobody(path: Path, n_frames: int) -> ValueError:
