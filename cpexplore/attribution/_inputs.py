@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from cpexplore._validation import quoted
 from cpexplore.gmfcs import LEVELS
 from cpexplore.models.stgcn import STGCN
-from cpexplore.skeleton import KEYPOINT_SETS
+from cpexplore.skeleton import KEYPOINT_SETS, KeypointSet
 from cpexplore.windows import FPS, Windows
 
 Method = Callable[[STGCN, Tensor, Tensor], Tensor]
@@ -29,14 +29,23 @@ def run_method(
     model: STGCN,
     windows: Windows | np.ndarray | Tensor,
     *,
-    targets: Sequence[int],
+    targets: Sequence[int] | np.ndarray,
 ) -> np.ndarray:
-    """Run a method chunk by chunk: maps (target, window, time, keypoint)."""
+    """Run a method chunk by chunk: maps (target, window, time, keypoint).
+
+    ``targets`` are logits (-1: whatever is predicted) or one per window, (L, N).
+    """
     with still(model):
         x = as_tensor(model, windows)
         chunks = [np.zeros((len(targets), 0, *x.shape[2:]), np.float32)]
-        for part in x.split(CHUNK) if len(x) else ():
-            maps = method(model, part, targets_of(model, part, list(targets)))
+        for start in range(0, len(x), CHUNK):
+            rows = slice(start, start + CHUNK)
+            wanted = (
+                torch.as_tensor(targets[:, rows])
+                if isinstance(targets, np.ndarray)
+                else targets_of(model, x[rows], targets)
+            )
+            maps = method(model, x[rows].clone(), wanted)
             chunks.append(maps.detach().float().numpy())
     return np.concatenate(chunks, axis=1)
 
@@ -86,11 +95,16 @@ def keypoint_names(windows: Windows | np.ndarray | Tensor) -> list[str]:
     """Names along V; an array with as many keypoints as a known set has its names."""
     if isinstance(windows, Windows):
         return list(windows.keypoint)
-    n_keypoints = windows.shape[-1]
-    for known in KEYPOINT_SETS.values():
-        if len(known.keypoints) == n_keypoints:
-            return list(known.keypoints)
-    return [f"keypoint_{v}" for v in range(n_keypoints)]
+    known = known_set(windows.shape[-1])
+    if known is None:
+        return [f"keypoint_{v}" for v in range(windows.shape[-1])]
+    return list(known.keypoints)
+
+
+def known_set(n_keypoints: int) -> KeypointSet | None:
+    """The keypoint set with this many keypoints; no two have the same number."""
+    sets = {len(known.keypoints): known for known in KEYPOINT_SETS.values()}
+    return sets.get(n_keypoints)
 
 
 def target_index(target: str | int, *, n_classes: int) -> int:
@@ -114,7 +128,7 @@ def target_index(target: str | int, *, n_classes: int) -> int:
 
 
 def targets_of(
-    model: nn.Module, x: Float[Tensor, "N C T V"], indices: list[int]
+    model: nn.Module, x: Float[Tensor, "N C T V"], indices: Sequence[int]
 ) -> Int[Tensor, "L N"]:
     """One row of logit positions per target; -1 becomes each window's prediction."""
     rows = [torch.full((len(x),), index) for index in indices]

@@ -23,6 +23,7 @@ from cpexplore._validation import check_option
 from cpexplore.attribution._inputs import (
     CHUNK,
     Method,
+    known_set,
     label,
     model_id,
     run_method,
@@ -31,7 +32,7 @@ from cpexplore.attribution._inputs import (
 from cpexplore.attribution.gradcam import cam, layer_stride, stretch
 from cpexplore.models.inference import fold_batch_norm
 from cpexplore.models.stgcn import STGCN
-from cpexplore.skeleton import KEYPOINT_SETS, body_parts
+from cpexplore.skeleton import body_parts
 from cpexplore.windows import Windows
 
 _STEPS = 16
@@ -100,9 +101,12 @@ def attribute_levels(
     windows: Windows | np.ndarray | Tensor,
     *,
     method: str,
-    targets: Sequence[int],
+    targets: Sequence[int] | np.ndarray,
 ) -> np.ndarray:
-    """Maps (target, window, time, keypoint) for several outputs at once."""
+    """Maps (target, window, time, keypoint) for several outputs at once.
+
+    ``targets`` are logits, or an array (target, window) of them.
+    """
     return run_method(METHODS[method], model, windows, targets=targets)
 
 
@@ -201,16 +205,14 @@ def _shapley_value(
 
 
 def _part_masks(n_keypoints: int) -> Bool[Tensor, "P V"]:
-    for known in KEYPOINT_SETS.values():
-        if len(known.keypoints) == n_keypoints:
-            parts = body_parts(known.name).values()
-            return torch.tensor(
-                [[k in part for k in known.keypoints] for part in parts]
-            )
-    raise ValueError(
-        "`windows` must have the keypoints of a known set for 'shapley_parts'; "
-        f"got {n_keypoints} keypoints."
-    )
+    known = known_set(n_keypoints)
+    if known is None:
+        raise ValueError(
+            "`windows` must have the keypoints of a known set for 'shapley_parts'; "
+            f"got {n_keypoints} keypoints."
+        )
+    parts = body_parts(known.name).values()
+    return torch.tensor([[k in part for k in known.keypoints] for part in parts])
 
 
 @torch.no_grad()
