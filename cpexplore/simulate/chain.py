@@ -18,10 +18,10 @@ FOOT = HEEL_BACK + TOE_AHEAD
 
 _RIGHT_LESS_LEFT = np.array([[-1.0], [1.0]])
 _BY_PITCH = np.array([1.0, -1.0, 1.0])
-_COST_SD = np.array([1.0, 1.4, 1.2])
+_COST_SD = np.array([1.0, 1.4, 1.15])
 _FREE_PLACE = 100.0
-_PATH_EVERY = 3
-_PATH_SLACK = 0.05
+_PATH_EVERY_S = 0.06
+_PATH_SLACK = 0.06
 _ITERATIONS = 8
 _RELEASES = 4
 _CLOSE_ENOUGH = 1e-3
@@ -139,6 +139,7 @@ def close_chain(
     whatever costs the legs least.
     """
     kernel = _matern(time[:, None] - time, smoothness_s)
+    every = max(int(_PATH_EVERY_S / (time[1] - time[0]) + 1e-6), 1)
     on_heel = inclinations(joints, pelvis)[:, 2] >= 0
     hinges = contact & _switches(on_heel)
     flat, low = np.zeros_like(hinges), np.zeros_like(hinges)
@@ -149,7 +150,7 @@ def close_chain(
         low |= stance.below(clearance)
         demands = [
             *stance.double_support(),
-            stance.steady_hips(path),
+            stance.steady_hips(path, every=every),
             *(stance.foot_flat(flat[side], side) for side in (0, 1)),
             *(stance.clear_swing(clearance, low[tip], tip) for tip in (0, 1)),
         ]
@@ -225,10 +226,10 @@ class _Stance:
             for axis in (0, 1)
         ]
 
-    def steady_hips(self, path: np.ndarray) -> _Demand:
+    def steady_hips(self, path: np.ndarray, *, every: int) -> _Demand:
         """Each footprint stays put while the hips travel their path above it."""
-        side, rows = np.nonzero(self.contact[:, ::_PATH_EVERY])
-        rows = rows * _PATH_EVERY
+        side, rows = np.nonzero(self.contact[:, ::every])
+        rows = rows * every
         begins = np.diff(self.contact, axis=1, prepend=False) & self.contact
         own = np.eye(2)[side][..., None]
         return _Demand(

@@ -1,6 +1,6 @@
 """How a child walks: a course of passes and turns, and leg angles that fit the ground.
 
-Everything runs on an inner clock, a multiple of the frame rate of at least 50 Hz, so
+Everything runs on an inner clock, a multiple of the frame rate of at least 25 Hz, so
 that feet are pinned between frames too. Lengths are in leg lengths.
 """
 
@@ -18,7 +18,7 @@ from cpexplore.simulate.children import Child
 
 SIDES = ("left", "right")
 
-_LEAST_RATE = 50.0
+_LEAST_RATE = 25.0
 _TURN_PACE = 0.4
 _RIPPLE_DEG = 1.5
 _CLEARANCE = 0.018
