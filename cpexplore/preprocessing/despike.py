@@ -60,7 +60,7 @@ def despike(
     window = odd_window(window_s, walk.attrs["fps"], least=5)
     floor = floor_ll * np.nan_to_num(leg_length_px(walk))
     spike = _hampel(position.reshape(len(position), -1), window, n_mad, floor)
-    spike = spike.reshape(position.shape).any(axis=-1)
+    spike = np.logical_or(*np.moveaxis(spike.reshape(position.shape), -1, 0))
     despiked = with_values(
         walk,
         {
