@@ -56,7 +56,9 @@ def _check_release(root: Path) -> list[Problem]:
         release = scan_release(root)
     except FileNotFoundError as error:
         return [_failure(root, error)]
-    counted = [
+    if release.problems:
+        return list(release.problems)
+    return [
         Problem(
             where=str(root),
             what=f"is used without {clause}.",
@@ -65,7 +67,6 @@ def _check_release(root: Path) -> list[Problem]:
         )
         for clause in left_out(release)
     ]
-    return [*release.problems, *counted]
 
 
 def _check_store(path: Path) -> list[Problem]:

@@ -278,13 +278,13 @@ def _numbers(file: Path, column: str, rows: pd.DataFrame) -> list[float]:
     numbers = []
     for line, text in zip(rows.index, rows[column], strict=True):
         try:
-            numbers.append(float("nan" if pd.isna(text) else text))
+            number = float("nan" if pd.isna(text) else text)
         except ValueError:
-            raise wrong(
-                file,
-                f"must hold numbers in {column!r}; line {line} has {text[:40]!r}.",
-                _CORRECT,
-            ) from None
+            number = float("inf")
+        if np.isinf(number):
+            what = f"must hold numbers in {column!r}; line {line} has {text[:40]!r}."
+            raise wrong(file, what, _CORRECT)
+        numbers.append(number)
     return numbers
 
 
@@ -293,7 +293,7 @@ def _require(
 ) -> None:
     bad = np.flatnonzero(~np.asarray(good, bool))
     if len(bad):
-        line, value = rows.index[bad[0]], rows[column].iloc[bad[0]]
+        line, value = rows.index[bad[0]], rows[column].tolist()[bad[0]]
         what = f"must have {must}; line {line} has {value!r}."
         raise wrong(file, what, _CORRECT)
 
