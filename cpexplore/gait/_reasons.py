@@ -1,14 +1,23 @@
 """Why a feature could not be computed, in one sentence."""
 
 from collections.abc import Iterable
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
 from cpexplore.gait._body import SIDES
 from cpexplore.gait._gait import Gait
-from cpexplore.gait.catalogue import CATALOGUE, all_columns
+from cpexplore.gait.catalogue import CATALOGUE, feature_columns
 
+_PARTICULAR = {
+    "stance_excess": "the reference has no walks at this speed",
+    "double_support_excess": "the reference has no walks at this speed",
+    "heel_rise_time": "the heel does not rise by 0.04 leg lengths in stance",
+    "sgdi": "a curve has gaps, or the reference has fewer than 3 complete limbs",
+    "gvi2d": "too few strides follow each other, or the reference has too few",
+}
+"""Why a feature may be missing although cycles were measured."""
 _NEED_METRES = ("speed_dimensionless", "froude", "cadence_dimensionless")
 
 
@@ -20,27 +29,31 @@ def missing_reasons(gait: Gait, features: pd.Series) -> pd.DataFrame:
     gait : Gait
         The measured walk.
     features : pandas.Series
-        Its features by column.
+        Its features, one per column of :func:`feature_columns`.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``feature`` (the column's name) and ``reason``.
     """
-    columns = all_columns().loc[features.index[features.isna()]]
     told: dict[tuple[str, str], str] = {}
+    missing = np.flatnonzero(np.isnan(features.to_numpy()))
     reasons = []
-    for name, aggregate, keypoints in zip(
-        columns["name"], columns["aggregate"], columns["keypoints"], strict=True
-    ):
+    for name, aggregate, keypoints in (_needs()[at] for at in missing):
         scope = aggregate if aggregate in (*SIDES, "global") else "both"
         if (name, scope) not in told:
-            told[name, scope] = _reason(gait, str(name), scope, keypoints)
+            told[name, scope] = _reason(gait, name, scope, keypoints)
         reasons.append(told[name, scope])
-    return pd.DataFrame(
-        {"feature": columns.index.to_numpy(dtype=object), "reason": reasons},
-        dtype="str",
-    )
+    feature = features.index.to_numpy(dtype=object)[missing]
+    return pd.DataFrame({"feature": feature, "reason": reasons}, dtype="str")
+
+
+@cache
+def _needs() -> list[tuple[str, str, tuple[str, ...]]]:
+    """Feature, aggregate and keypoints of every column."""
+    columns = feature_columns()
+    fields = (columns[key] for key in ("name", "aggregate", "keypoints"))
+    return list(zip(*fields, strict=True))
 
 
 def _reason(gait: Gait, name: str, scope: str, keypoints: Iterable[str]) -> str:
@@ -63,7 +76,7 @@ def _reason(gait: Gait, name: str, scope: str, keypoints: Iterable[str]) -> str:
         return "; ".join(
             _few(gait, side, n, needed) for side, n in counts.items() if n < needed
         )
-    return f"seen well enough in fewer than {needed} cycles"
+    return _PARTICULAR.get(name, f"fewer than {needed} cycles gave a value")
 
 
 def _n_cycles(gait: Gait, side: str) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -159,7 +160,7 @@ def analyse_cohort(
         delayed(_analyse_chunk)(_some(cohort.walks, chunk), legs.loc[chunk], reference)
         for chunk in chunks
     )
-    rows = [row for chunk in done for row in chunk]
+    rows = [row for chunk in cast("list[list[_Row]]", done) for row in chunk]
     index = pd.Index(ids, name="walk_id", dtype="str")
     features = pd.DataFrame([row.features for row in rows]).set_axis(index)
     reasons = [
@@ -168,7 +169,7 @@ def analyse_cohort(
     ]
     return CohortAnalysis(
         features=features,
-        reasons=pd.concat(reasons, ignore_index=True),
+        reasons=pd.DataFrame(pd.concat(reasons, ignore_index=True)),
         curves=_label_curves(ids, rows),
     )
 

@@ -10,6 +10,7 @@ documentation are made from it.
 import csv
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import pandas as pd
 
@@ -127,16 +128,16 @@ def feature_columns(
     """
     rows = [
         {
-            "column": _column(str(row.Index), aggregate, str(row.unit)),
-            "name": row.Index,
+            "column": _column(row["name"], aggregate, row["unit"]),
+            "name": row["name"],
             "aggregate": aggregate,
-            "unit": row.unit,
-            "keypoints": resolve(row.keypoints, aggregate),
-            "direction": row.direction,
-            "core": bool(row.core) and aggregate in ("global", *CORE_AGGREGATES),
+            "unit": row["unit"],
+            "keypoints": resolve(row["keypoints"], aggregate),
+            "direction": row["direction"],
+            "core": row["core"] and aggregate in ("global", *CORE_AGGREGATES),
         }
-        for row in catalogue.itertuples()
-        for aggregate in (("global",) if row.sides == "global" else AGGREGATES)
+        for row in catalogue.reset_index().to_dict("records")
+        for aggregate in (("global",) if row["sides"] == "global" else AGGREGATES)
     ]
     table = pd.DataFrame(rows).set_index("column")
     upper = table["keypoints"].map(_is_upper_body).astype(bool)
@@ -174,3 +175,64 @@ def _is_upper_body(keypoints: tuple[str, ...]) -> bool:
 def all_columns() -> pd.DataFrame:
     """:func:`feature_columns` of the whole catalogue, made once."""
     return feature_columns()
+
+
+def catalogue_page(catalogue: pd.DataFrame = CATALOGUE) -> str:
+    """Write the catalogue as a page of Markdown.
+
+    Parameters
+    ----------
+    catalogue : pandas.DataFrame
+        :data:`CATALOGUE` or some of its rows.
+
+    Returns
+    -------
+    str
+        One table of the core features and one of the others.
+    """
+    parts = [_INTRODUCTION]
+    for title, rows in (
+        ("Core features", catalogue[catalogue["core"]]),
+        ("Further features", catalogue[~catalogue["core"]]),
+    ):
+        head = "| " + " | ".join(_PAGE.values()) + " |"
+        lines = [_page_line(row) for row in rows.reset_index().to_dict("records")]
+        parts.append(
+            "\n".join([f"## {title}\n", head, "|---" * len(_PAGE) + "|", *lines])
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+_PAGE = {
+    "name": "Feature",
+    "symbol": "Symbol",
+    "unit": "Unit",
+    "sides": "Sides",
+    "direction": "With severity",
+    "definition": "Definition",
+    "keypoints": "Keypoints",
+    "meaning": "Meaning in cerebral palsy",
+    "reference": "Source",
+}
+
+_ARROWS = {1: "up", -1: "down", 0: "two-sided or unknown"}
+
+_INTRODUCTION = """# Catalogue of gait features
+
+Made from `cpexplore.gait.CATALOGUE` by `catalogue_page`; do not edit by hand.
+
+All angles are projections on the image plane of one camera; lengths are in leg lengths
+(ll), speed in leg lengths per second (llps). A feature of each side has the columns
+`<name>_<left|right|mean|worse|better|asym>_<unit>`. A side needs two accepted cycles,
+measures of variability five; what cannot be computed is missing, with a reason.
+"Unverified" sources were not read for this project."""
+
+
+def _page_line(row: dict[str, Any]) -> str:
+    shown = row | {
+        "name": f"`{row['name']}`",
+        "direction": _ARROWS[row["direction"]],
+        "keypoints": " ".join(row["keypoints"]) or "all",
+    }
+    cells = (str(shown[key]).replace("|", "\\|") for key in _PAGE)
+    return "| " + " | ".join(cells) + " |"

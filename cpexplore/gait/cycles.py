@@ -29,7 +29,7 @@ _KNEE = ANGLES.index("knee_flexion_deg")
 
 @dataclass(frozen=True, kw_only=True)
 class Strides:
-    """Accepted strides as arrays, ordered by side and time; times in s."""
+    """Accepted strides as arrays, in the order of time; times in s."""
 
     side: np.ndarray
     """(S,) 0 left, 1 right."""
@@ -136,8 +136,8 @@ def label_cycles(strides: Strides, curves: np.ndarray) -> xr.Dataset:
 
 def event_times(events: pd.DataFrame, event: str) -> tuple[np.ndarray, np.ndarray]:
     """Sorted times of one event of the left and of the right leg, s."""
-    of_event = (events["event"] == event).to_numpy()
-    side, time = events["side"].to_numpy(), events["time_s"].to_numpy(float)
+    side, kind = (events[name].to_numpy(dtype=object) for name in ("side", "event"))
+    time, of_event = events["time_s"].to_numpy(float), kind == event
     left, right = (np.sort(time[of_event & (side == name)]) for name in SIDES)
     return left, right
 
@@ -172,6 +172,7 @@ def find_strides(
         rows.append(accepted)
         rejected[name] = dict(reasons)
     table = np.concatenate(rows)
+    table = table[np.argsort(table[:, 2], kind="stable")]
     return Strides(
         side=table[:, 0].astype(int),
         bout=table[:, 1].astype(int),

@@ -27,6 +27,9 @@ FAMILIES: tuple[Callable[[Gait], Values], ...] = (
 """What is computed from the measured walk alone."""
 
 
+_NAMES = CATALOGUE.index.to_list()
+_SIDED = CATALOGUE[CATALOGUE["sides"] == "each"].index.to_list()
+_DIRECTION = CATALOGUE.loc[_SIDED, "direction"].to_numpy()
 _TYPICAL = {"pfke_knee": 0.0, "pfke_ankle": 0.0}
 """Typical value of the two-sided features that are already deviations."""
 
@@ -79,18 +82,14 @@ def feature_series(gait: Gait, walked: Walked, reference: Reference) -> pd.Serie
     """
     compared = deviation(gait, walked, reference)
     sided, whole = walked.sided | compared.side, walked.whole | compared.walk
-    is_sided = (CATALOGUE["sides"] == "each").to_numpy()
-    names = CATALOGUE.index[is_sided]
+    usual = {**reference.usual_by_name, **_TYPICAL}
     table = aggregates(
-        np.array([sided[name] for name in names]).T,
-        direction=CATALOGUE["direction"].to_numpy()[is_sided],
-        usual=reference.usual.reindex(names).fillna(_TYPICAL).to_numpy(float),
+        np.array([sided[name] for name in _SIDED]).T,
+        direction=_DIRECTION,
+        usual=np.array([usual.get(name, np.nan) for name in _SIDED]),
     )
-    row = dict(zip(names, table, strict=True))
-    columns = [
-        row[name] if each else [whole[name]]
-        for name, each in zip(CATALOGUE.index, is_sided, strict=True)
-    ]
+    row = dict(zip(_SIDED, table, strict=True))
+    columns = [row[name] if name in row else [whole[name]] for name in _NAMES]
     return pd.Series(np.concatenate(columns), index=all_columns().index, dtype=float)
 
 

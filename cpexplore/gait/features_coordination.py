@@ -76,7 +76,7 @@ def relative_phase(proximal: np.ndarray, distal: np.ndarray) -> np.ndarray:
         known = np.isfinite(curve).all(axis=1, keepdims=True)
         whole = np.where(known, curve, 0.0)
         middle = (whole.max(axis=1) + whole.min(axis=1))[:, None] / 2
-        phase = np.rad2deg(np.angle(hilbert(whole - middle, axis=1)))
+        phase = np.rad2deg(np.angle(np.asarray(hilbert(whole - middle, axis=1))))
         phases.append(np.where(known, phase, np.nan))
     return (phases[0] - phases[1] + 180.0) % 360.0 - 180.0
 

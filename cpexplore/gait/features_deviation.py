@@ -6,7 +6,6 @@ import pandas as pd
 from cpexplore.gait._body import SIDES
 from cpexplore.gait._gait import Gait, Values, Walked, by_side
 from cpexplore.gait.features_kinematic import SHORT_NAMES, strike
-from cpexplore.gait.features_variability import CHANGE_OF
 from cpexplore.gait.indices import (
     INDEX_ANGLES,
     couple_scores,
@@ -15,12 +14,11 @@ from cpexplore.gait.indices import (
     variable_scores,
 )
 from cpexplore.gait.kinematics import ANGLES
-from cpexplore.gait.reference import SPEED, Reference
+from cpexplore.gait.reference import CHANGES, SPEED, Reference
 
 MAP_ANGLES = SHORT_NAMES[:7]
 """Angles of the movement analysis profile: the first seven of :data:`ANGLES`."""
 
-_CHANGES = [f"{name}_{kind}" for kind in ("change", "change_sd") for name in CHANGE_OF]
 _INDEX = [ANGLES.index(angle) for angle in INDEX_ANGLES]
 _KNEE, _ANKLE = (
     ANGLES.index(angle) for angle in ("knee_flexion_deg", "ankle_dorsiflexion_deg")
@@ -49,7 +47,7 @@ def deviation(gait: Gait, walked: Walked, reference: Reference) -> Values:
     scores = variable_scores(walked.curves, reference.mean)
     knee_z, ankle_z = couple(gait, reference)
     margins = [gait_pattern(*pair)[1] for pair in zip(knee_z, ankle_z, strict=True)]
-    matched = reference.at_speed(walked.whole[SPEED])
+    matched = reference.at_speed(walked.whole[SPEED]).to_dict()
     side = {
         **{f"gvs_{name}": scores[:, a] for a, name in enumerate(MAP_ANGLES)},
         "sgps": profile_score(scores[:, _INDEX]),
@@ -59,12 +57,14 @@ def deviation(gait: Gait, walked: Walked, reference: Reference) -> Values:
         "pfke_margin": np.array(margins),
         "stiff_knee_score": stiff_knee_score(walked.sided, reference),
         "stance_excess": walked.sided["stance"] - matched["stance"],
-        "gvi2d": variability_index(walked.sided, reference),
+        "gvi2d": reference.variability.score(
+            np.array([walked.sided[name] for name in CHANGES]).T
+        ),
     }
     walk = {
         "sgps_overall": float(profile_score(scores[:, _INDEX].ravel())),
         "double_support_excess": walked.whole["double_support"]
-        - float(matched["double_support"]),
+        - matched["double_support"],
     }
     return Values(side=side, walk=walk)
 
@@ -108,23 +108,6 @@ def stiff_knee_score(sided: dict[str, np.ndarray], reference: Reference) -> np.n
     signs = [z[name] < -2 for name in list(z)[:3]] + [z["knee_t_max_swing"] > 2]
     known = np.isfinite(list(z.values())).all(axis=0)
     return np.where(known, np.sum(signs, axis=0), np.nan)
-
-
-def variability_index(sided: dict[str, np.ndarray], reference: Reference) -> np.ndarray:
-    """Score the change from stride to stride of each leg; 100 = typical, 10 = one SD.
-
-    Made like the Gait Variability Index (Gouelle et al. 2013, unverified): the log
-    distance of mean and SD of the changes from those of the reference, in SD of the
-    reference.
-    """
-    typical = reference.features.loc[reference.own_pace, _CHANGES].dropna()
-    if len(typical) < 3:
-        return np.full(len(SIDES), np.nan)
-    mean, sd = typical.mean().to_numpy(), typical.std().to_numpy()
-    usual = np.log(np.linalg.norm((typical.to_numpy() - mean) / sd, axis=1))
-    found = np.array([sided[name] for name in _CHANGES]).T
-    distance = np.log(np.linalg.norm((found - mean) / sd, axis=1))
-    return 100.0 - 10.0 * (distance - usual.mean()) / usual.std(ddof=1)
 
 
 def gait_patterns(gait: Gait, reference: Reference) -> pd.DataFrame:

@@ -129,20 +129,18 @@ def log_dimensionless_jerk(speed: np.ndarray, *, fps: float) -> np.ndarray:
 def _pieces(speed: np.ndarray, gait: Gait, start: np.ndarray) -> np.ndarray:
     """Cut (time, side) from ``start`` to the end of each stride: (stride, frames)."""
     clock, strides = gait.body.time, gait.strides
-    first = np.searchsorted(clock, start)
-    last = np.searchsorted(clock, strides.end, side="right")
-    longest = int((last - first).max(initial=0))
-    frames = first[:, None] + np.arange(longest)
-    inside = frames < last[:, None]
+    first = np.searchsorted(clock, start)[:, None]
+    last = np.searchsorted(clock, strides.end, side="right")[:, None]
+    frames = first + np.arange(int((last - first).max(initial=0)))
+    inside = frames < last
     picked = speed[np.minimum(frames, len(clock) - 1), strides.side[:, None]]
-    hidden = (np.isnan(picked) & inside).any(axis=1)
-    return np.where(inside & ~hidden[:, None], picked, np.nan)
+    hidden = (np.isnan(picked) & inside).any(axis=1, keepdims=True)
+    return np.where(inside & ~hidden, picked, np.nan)
 
 
 def _usable(speed: np.ndarray) -> np.ndarray:
     """Movements without NaN before their end and with enough frames."""
     known = np.isfinite(speed)
     n = known.sum(axis=1)
-    unbroken = known.argmin(axis=1)
-    unbroken = np.where(known.all(axis=1), speed.shape[1], unbroken)
+    unbroken = np.cumprod(known, axis=1).sum(axis=1)
     return (n == unbroken) & (n >= _FEWEST_FRAMES)

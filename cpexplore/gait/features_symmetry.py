@@ -76,8 +76,8 @@ def symmetry_indices(left: float, right: float) -> dict[str, float]:
     return {
         "si": 200.0 * (high - low) / (high + low),
         "minmax": low / high,
-        "ga": 100.0 * np.log(high / low),
-        "sa": 100.0 * (45.0 - np.rad2deg(np.arctan2(low, high))) / 90.0,
+        "ga": 100.0 * float(np.log(high / low)),
+        "sa": 100.0 * (45.0 - float(np.rad2deg(np.arctan2(low, high)))) / 90.0,
     }
 
 

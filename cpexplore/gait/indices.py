@@ -96,13 +96,14 @@ class DeviationIndex:
     """
 
     limbs: np.ndarray
-    """(limb, 101, angle) curves of the reference, degrees, without NaN."""
+    """(limb, 101, angle) curves of the reference, degrees, without NaN; fewer than 3
+    limbs give no scores."""
 
     def __post_init__(self) -> None:
-        if len(self.limbs) < 3 or not np.isfinite(self.limbs).all():
+        if not np.isfinite(self.limbs).all():
             raise ValueError(
-                "`limbs` must be complete curves of at least 3 limbs; got "
-                f"{len(self.limbs)} limbs, {np.isnan(self.limbs).sum()} points missing."
+                f"`limbs` must be complete curves; got {np.isnan(self.limbs).sum()} "
+                "missing points. Leave limbs with gaps out."
             )
 
     @cached_property
@@ -136,6 +137,8 @@ class DeviationIndex:
         -------
         array of shape (limb,)
         """
+        if len(self.limbs) < 3:
+            return np.full(len(curves), np.nan)
         distance = np.array([_log_distance(v, *self._basis) for v in _vectors(curves)])
         return self._scaled(distance)
 
@@ -147,6 +150,44 @@ class DeviationIndex:
     def _scaled(self, log_distance: np.ndarray) -> np.ndarray:
         usual = self.member_log_distances
         return 100.0 - 10.0 * (log_distance - usual.mean()) / usual.std(ddof=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariabilityIndex:
+    """How much the strides change, scored like the Gait Variability Index.
+
+    The log distance of a leg's stride-to-stride changes from the mean of the reference,
+    in SD of the reference (made like Gouelle et al. 2013, unverified; there the changes
+    are weighted by principal components).
+    """
+
+    members: np.ndarray
+    """(limb, change) of the reference; a reference of fewer than 3 gives no scores."""
+
+    @cached_property
+    def _yardstick(self) -> tuple[np.ndarray, np.ndarray, float, float]:
+        mean, sd = self.members.mean(axis=0), self.members.std(axis=0, ddof=1)
+        usual = np.log(np.linalg.norm((self.members - mean) / sd, axis=1))
+        return mean, sd, float(usual.mean()), float(usual.std(ddof=1))
+
+    def score(self, changes: np.ndarray) -> np.ndarray:
+        """Score legs; 100 = typical, 10 points = one SD of typical legs.
+
+        Parameters
+        ----------
+        changes : array of shape (limb, change)
+            NaN gives NaN.
+
+        Returns
+        -------
+        array of shape (limb,)
+        """
+        if len(self.members) < 3:
+            return np.full(len(changes), np.nan)
+        mean, sd, usual, spread = self._yardstick
+        distance = np.linalg.norm((changes - mean) / sd, axis=1)
+        log_distance = np.log(np.maximum(distance, _LEAST_DISTANCE))
+        return 100.0 - 10.0 * (log_distance - usual) / spread
 
 
 def couple_scores(

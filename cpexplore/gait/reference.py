@@ -15,12 +15,19 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from cpexplore.gait._gait import column_mean, column_sd
 from cpexplore.gait.cycles import PHASE
-from cpexplore.gait.indices import INDEX_ANGLES, DeviationIndex
+from cpexplore.gait.indices import INDEX_ANGLES, DeviationIndex, VariabilityIndex
 from cpexplore.gait.kinematics import ANGLES
 
 SPEED = "speed"
 """Feature by which children are matched, leg lengths per s."""
+CHANGES = tuple(
+    f"{name}_{kind}"
+    for kind in ("change", "change_sd")
+    for name in ("step_length", "step_time", "stance", "single_support", "stride_speed")
+)
+"""Features that the variability index is made of."""
 
 _BANDWIDTH_LLPS = 0.15
 _FILE = "reference.npz"
@@ -70,27 +77,32 @@ class Reference:
     @property
     def speed_llps(self) -> float:
         """Mean own pace, leg lengths per s."""
-        return float(self.usual[SPEED])
+        return self.usual_by_name[SPEED]
 
     @cached_property
     def mean(self) -> np.ndarray:
         """(101, angle) mean curves over children and sides, degrees."""
-        return np.nanmean(self._limbs, axis=0)
+        return column_mean(self._limbs)
 
     @cached_property
     def sd(self) -> np.ndarray:
         """(101, angle) SD of curves over limbs, degrees."""
-        return np.nanstd(self._limbs, axis=0, ddof=1)
+        return column_sd(self._limbs, least=3)
 
     @cached_property
     def usual(self) -> pd.Series:
         """Mean of every feature at the children's own pace."""
-        return self.features[self.own_pace].mean()
+        return pd.Series(self.features[self.own_pace].mean())
+
+    @cached_property
+    def usual_by_name(self) -> dict[str, float]:
+        """:attr:`usual` as a plain mapping, for quick look-ups."""
+        return self.usual.to_dict()
 
     @cached_property
     def spread(self) -> pd.Series:
         """SD of every feature at the children's own pace."""
-        return self.features[self.own_pace].std()
+        return pd.Series(self.features[self.own_pace].std())
 
     @cached_property
     def index(self) -> DeviationIndex:
@@ -99,6 +111,12 @@ class Reference:
         limbs = self._limbs[..., angles]
         complete = np.isfinite(limbs).all(axis=(1, 2))
         return DeviationIndex(limbs=limbs[complete])
+
+    @cached_property
+    def variability(self) -> VariabilityIndex:
+        """The yardstick of the GVI-like score."""
+        changes = self.features.loc[self.own_pace, list(CHANGES)]
+        return VariabilityIndex(members=changes.dropna().to_numpy())
 
     def at_speed(self, speed_llps: float) -> pd.Series:
         """Mean of every feature among reference walks of about this speed.

@@ -1,6 +1,7 @@
 """Making a reference: from simulated typically developing children or from own data."""
 
 from collections.abc import Collection
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ from joblib import Parallel, delayed
 
 from cpexplore.cohort import Cohort
 from cpexplore.gait._body import SIDES, make_body
-from cpexplore.gait._gait import Walked, make_gait
+from cpexplore.gait._gait import Walked, column_mean, make_gait
 from cpexplore.gait.events import detect_events
 from cpexplore.gait.features import walk_features
 from cpexplore.gait.reference import Reference
@@ -57,7 +58,8 @@ def make_reference(
     """
     ids = list(cohort.index.index)
     wanted = set(ids if own_pace is None else own_pace)
-    walked = Parallel(n_jobs=n_jobs)(delayed(_measure)(cohort, i) for i in ids)
+    measured = Parallel(n_jobs=n_jobs)(delayed(_measure)(cohort, i) for i in ids)
+    walked = cast("list[Walked]", measured)
     found = {
         walk_id: one
         for walk_id, one in zip(ids, walked, strict=True)
@@ -76,7 +78,7 @@ def make_reference(
         own_pace=np.repeat([walk_id in wanted for walk_id in found], len(SIDES)),
         source=source,
         licence=licence,
-        age_years=float(cohort.index["age_years"].mean()),
+        age_years=float(column_mean(cohort.index["age_years"].to_numpy())),
     )
 
 
