@@ -57,7 +57,7 @@ class Dashboard(widgets.VBox):
         for key, control in self._controls().items():
             setattr(self, key, control)
         self.status = widgets.HTML()
-        self.player_box = widgets.VBox()
+        self.player_box = widgets.VBox(layout=widgets.Layout(min_height="480px"))
         self.player: SkeletonPlayer | None = None
         self.overview: Any = go.FigureWidget(figure_overview(run, self.choice))
         super().__init__(self._rows())
@@ -160,19 +160,22 @@ class Dashboard(widgets.VBox):
             angles=joint_angles(walk),
             events=detect_events(walk),
         )
-        if self.player is not None:
-            self.player.close()
-        self.player = opened
+        opened.frame = opened.clip.start
+        closed, self.player = self.player, opened
         self._tell_player()
         self.player_box.children = [opened]
+        if closed is not None:
+            closed.close()
 
     def _tell_player(self) -> None:
-        """Let the player show the chosen level and method, if it has them."""
+        """Let the player show the chosen method and level; "all" is the walk's own."""
         player = self.player
         if player is None or player.clip.saliency is None:
             return
-        for dim in ("level", "method"):
-            wanted = getattr(self, dim).value
+        level = self.level.value
+        if level == "all":
+            level = str(self.run.index["gmfcs"].get(self.walk_id.value))
+        for dim, wanted in (("level", level), ("method", self.method.value)):
             if wanted in player.clip.saliency[dim].values:
                 setattr(player, dim, wanted)
 

@@ -31,6 +31,11 @@ _RUN_ALL = """async wait => {
   await window.jupyterapp.commands.execute("notebook:run-all-cells");
 }"""
 
+_EXECUTE = """async code => {
+  const { session } = window.jupyterapp.shell.currentWidget.sessionContext;
+  await session.kernel.requestExecute({ code }).done;
+}"""
+
 
 @pytest.fixture
 def lab(tmp_path, make_run):
@@ -111,7 +116,7 @@ def choose(page, label: str, option: str) -> dict[str, str]:
     return shown(page)
 
 
-def test_the_explorer_in_jupyterlab(page, lab, shoot):
+def test_the_explorer_in_jupyterlab(page, lab, shoot, tmp_path):
     page.set_viewport_size({"width": 1500, "height": 2100})
     messages = []
     page.on(
@@ -140,6 +145,17 @@ def test_the_explorer_in_jupyterlab(page, lab, shoot):
     assert len(messages) == sent + 1, "pausing sends one message"
     assert shown(page)["player"] != first["player"]
 
+    page.evaluate(_EXECUTE, "open('frame', 'w').write(str(view.player.frame))")
+    frame = page.locator(".cpx-scrub input")
+    assert (tmp_path / "frame").read_text() == frame.input_value()
+    page.evaluate(_EXECUTE, "view.player.frame = 42")
+    page.wait_for_function("document.querySelector('.cpx-scrub input').value === '42'")
+    page.locator(".cpx").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("b")
+    assert frame.input_value() == "43"
+    assert page.locator(".jp-Notebook .jp-Cell").count() == 2, "keys stay in the player"
+
     level = choose(page, "Level", "GMFCS III")
     assert level["player"] != first["player"]
     assert "GMFCS III" in level["figure"]
@@ -147,3 +163,10 @@ def test_the_explorer_in_jupyterlab(page, lab, shoot):
     assert method["player"] != level["player"]
     assert method["figure"] != level["figure"]
     shoot("lab_explorer_chosen")
+
+    point = page.locator(".subplot.x2y2 .scatterlayer .point").nth(1).bounding_box()
+    page.mouse.click(point["x"] + point["width"] / 2, point["y"] + point["height"] / 2)
+    page.wait_for_function(
+        "document.querySelector('.cpx-title b')?.textContent === 'P0_V2'",
+        timeout=WAIT_MS,
+    )

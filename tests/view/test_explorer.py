@@ -132,6 +132,9 @@ def test_controls_move_player_and_figure_together(run):
     assert view.walk_id.value == view.player.clip.title
     assert view.level.value == "all"
     assert view.player.level == "I"
+    assert view.player.frame == view.player.clip.start > 0
+    view.walk_id.value = "P2_V1"
+    assert view.player.level == run.index["gmfcs"]["P2_V1"] == "II"
     view.level.value, view.method.value = "III", "grad_cam_signed"
     assert (view.player.level, view.player.method) == ("III", "grad_cam_signed")
     assert "GMFCS III" in view.overview.layout.annotations[0].text

@@ -56,6 +56,14 @@ class Clip:
         return self.walk.sizes["time"]
 
     @property
+    def start(self) -> int:
+        """First frame with evidence; 0 where there is none."""
+        if self.saliency is None:
+            return 0
+        known = self.saliency.notnull().any(["method", "level", "keypoint"])
+        return int(known.values.argmax())
+
+    @property
     def title(self) -> str:
         """Name of the walk."""
         return self.walk.attrs["walk_id"]

@@ -136,6 +136,7 @@ def _pack_clip(clip: Clip, packer: Packer) -> dict[str, Any]:
         "excluded": excluded_spans(walk),
         "events": _events(clip),
         "curves": _curves(clip, packer),
+        "start": clip.start,
         "level": clip.level,
         "method": clip.method,
         **_saliency(clip, packer),

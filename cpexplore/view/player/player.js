@@ -250,7 +250,8 @@ class Pane {
     const colours = element("i");
     colours.style.background = `linear-gradient(90deg, ${this.player.colours.join(",")})`;
     const ends = element("span", {}, ...[this.range.from, this.range.to].map((end) => element("span", {}, short(end))));
-    this.bar.replaceChildren(this.range.label || "saliency", colours, ends);
+    const label = [this.range.label || "saliency", clip.levels[this.level].label];
+    this.bar.replaceChildren(label.filter(Boolean).join(", "), colours, ends);
   }
 
   share(value) {
@@ -608,7 +609,7 @@ class Player {
     this.still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.panes = scene.clips.map((header) => new Pane(decode(header, buffer), this));
     this.main = this.panes[0].clip;
-    this.t = this.main.time[clamp(scene.frame || 0, 0, this.main.time.length - 1)];
+    this.t = this.main.time[clamp(scene.frame ?? this.main.start, 0, this.main.time.length - 1)];
     this.build(host);
     this.listen();
     this.setTheme();
