@@ -42,9 +42,9 @@ def arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> Non
 def chosen_window(run: Run) -> tuple[str, np.ndarray, pd.Series]:
     """The window with the surest saliency: walk, its poses and joint saliency."""
     saliency = run.saliency
-    maps = saliency["window_saliency"].sel(method="grad_cam")
+    maps = saliency["window_saliency"].sel({"method": "grad_cam"})
     concentration = maps.mean("time").max("keypoint").max("level")
-    window = maps.isel(window=int(concentration.argmax()))
+    window = maps.isel(window=int(np.argmax(concentration.values)))
     walk_id = str(window["window_walk_id"].item())
     walk = run.walk(walk_id)
     poses = walk["position"].sel(time=window["window_time_s"].values, method="nearest")

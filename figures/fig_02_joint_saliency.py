@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cpexplore import gmfcs
 from cpexplore.runs import Run, load_run
-from cpexplore.skeleton import keypoint_set
+from cpexplore.view.labels import readable
 from cpexplore.view.plots import (
     plot_joint_ranking,
     plot_phase_saliency,
     plot_saliency_skeleton,
-    readable,
 )
 from cpexplore.view.publication import (
     letter,
@@ -23,13 +23,14 @@ from cpexplore.view.publication import (
 METHOD = "grad_cam"
 
 
-def standing_pose(run: Run) -> pd.DataFrame:
-    """Mean pose of the kept windows' walks, in px about the mid-hip."""
+def striding_pose(run: Run) -> np.ndarray:
+    """Pose (keypoint, 2) of a kept walk where its ankles are furthest apart."""
     walk = run.walk(str(run.saliency["window_walk_id"].values[0]))
     position = walk["position"] - walk["position"].sel(keypoint="mid_hip")
-    forward = position.sel(space="x") * walk["direction"].where(walk["direction"] != 0)
-    mean = {"x": forward.mean("time"), "y": position.sel(space="y").mean("time")}
-    return pd.DataFrame({k: v.to_series() for k, v in mean.items()})
+    complete = position.isel(time=np.isfinite(position).all(("keypoint", "space")))
+    ankles = complete.sel(keypoint=["left_ankle", "right_ankle"], space="x")
+    frame = complete.isel(time=int(abs(ankles.diff("keypoint")).argmax("time").item()))
+    return frame.values * [[walk["direction"].sel(time=frame["time"]).item(), 1]]
 
 
 def phase_table(run: Run, *, top: int) -> pd.DataFrame:
@@ -41,7 +42,7 @@ def phase_table(run: Run, *, top: int) -> pd.DataFrame:
 
 def own_level(run: Run, variable: str):
     """Saliency of each walk for its own true level."""
-    data = run.saliency[variable].sel(method=METHOD)
+    data = run.saliency[variable].sel({"method": METHOD})
     levels = run.index["gmfcs"].astype(str).reindex(data["walk"].values)
     return data.sel(level=levels.to_xarray().rename({levels.index.name: "walk"}))
 
@@ -59,23 +60,24 @@ def main(run: Path, out: Path, *, quick: bool = False) -> list[Path]:
         phases = phase_table(loaded, top=12)
         plot_phase_saliency(phases, ax=b)
         letter(b, "b")
-        pose = standing_pose(loaded)
+        pose = striding_pose(loaded)
         chosen = ranking[(ranking["method"] == METHOD)]
         vmax = chosen[chosen["level"] != "all"]["estimate"].max()
-        names = list(keypoint_set(loaded.config["windows"]["keypoint_set"]).keypoints)
         for axis, level, mark in zip(
             lower.subplots(1, 4), gmfcs.LEVELS, "cdef", strict=True
         ):
             rows = chosen[chosen["level"] == level].set_index("keypoint")
             values = rows["estimate"]
-            plot_saliency_skeleton(
-                pose.loc[names].to_numpy(), values, vmax=vmax, ax=axis
-            )
+            plot_saliency_skeleton(pose, values, vmax=vmax, ax=axis)
             first = readable(values.idxmax()) if len(values) else "none"
-            axis.set_title(f"GMFCS {level}: {first}")
             axis.text(
-                0, 1.06, mark, transform=axis.transAxes, fontsize=8, weight="bold"
+                0.5,
+                -0.04,
+                f"GMFCS {level}: {first}",
+                transform=axis.transAxes,
+                ha="center",
             )
+            letter(axis, mark)
         caption = (
             "Out-of-fold Grad-CAM (ReLU, last block) of the skeleton network for each "
             "walk's own level. a, Joints by share of saliency; intervals: patient "

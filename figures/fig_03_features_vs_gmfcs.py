@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from cpexplore.runs import load_run
-from cpexplore.view.plots import plot_feature_by_level, plot_intervals, readable
+from cpexplore.view.labels import feature_label
+from cpexplore.view.plots import plot_feature_by_level, plot_intervals
 from cpexplore.view.publication import (
     letter,
     new_figure,
@@ -26,7 +27,9 @@ def main(run: Path, out: Path, *, quick: bool = False) -> list[Path]:
         left, right = figure.subfigures(1, 2, width_ratios=[1, 1.25])
         forest = left.subplots()
         plot_intervals(
-            strongest, labels=[readable(f) for f in strongest["feature"]], ax=forest
+            strongest,
+            labels=[feature_label(f) for f in strongest["feature"]],
+            ax=forest,
         )
         forest.axvline(0, color="0.6", lw=0.6)
         forest.set_xlabel("Spearman correlation with GMFCS (95 % CI)")

@@ -6,7 +6,8 @@ import pandas as pd
 
 from cpexplore import gmfcs
 from cpexplore.runs import load_run
-from cpexplore.view.plots import model_label, plot_confusion, plot_intervals
+from cpexplore.view.labels import model_label
+from cpexplore.view.plots import plot_confusion, plot_intervals
 from cpexplore.view.publication import (
     new_figure,
     publication_style,
@@ -25,7 +26,9 @@ def main(run: Path, out: Path, *, quick: bool = False) -> list[Path]:
         "estimate", ascending=False
     )
     differences = loaded.comparisons
-    differences = differences[differences["metric"] == "accuracy"]
+    differences = differences[
+        (differences["metric"] == "accuracy") & (differences["model_a"] == MODELS[1])
+    ]
     levels = loaded.index["gmfcs"]
     counts = {
         model: confusion_counts(loaded.oof[loaded.oof["model"] == model], levels)
@@ -38,10 +41,7 @@ def main(run: Path, out: Path, *, quick: bool = False) -> list[Path]:
             accuracy, labels=[model_label(m) for m in accuracy["model"]], ax=axes["a"]
         )
         axes["a"].set_xlabel("accuracy (95 % CI)")
-        labels = [
-            f"{model_label(a)}\nminus {model_label(b)}"
-            for a, b in zip(differences["model_a"], differences["model_b"], strict=True)
-        ]
+        labels = [f"minus {model_label(model)}" for model in differences["model_b"]]
         plot_intervals(differences, labels=labels, ax=axes["c"])
         axes["c"].axvline(0, color="0.6", lw=0.6)
         axes["c"].set_xlabel("paired difference in accuracy (95 % CI)")

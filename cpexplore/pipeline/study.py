@@ -23,7 +23,11 @@ from cpexplore.io.files import write_atomic
 from cpexplore.io.store import write_store
 from cpexplore.models import STGCNConfig
 from cpexplore.pipeline.records import claim, config_of, environment
-from cpexplore.pipeline.saliency import joint_ranking, selector, study_saliency
+from cpexplore.pipeline.saliency import (
+    joint_ranking,
+    select_by_joints,
+    study_saliency,
+)
 from cpexplore.preprocessing import clean
 from cpexplore.runs import FILES, Run, load_run, write_json, write_netcdf, write_table
 from cpexplore.view.report import write_report
@@ -194,7 +198,7 @@ def _models(study: Study) -> None:
         seed=study.seed,
         features=study.core_features,
         windows=study.windows,
-        select=selector(study.core_features),
+        select=select_by_joints,
         out=study.out,
         n_jobs=study.n_jobs,
         progress=True,
@@ -202,7 +206,9 @@ def _models(study: Study) -> None:
 
 
 def _saliency(study: Study) -> None:
-    saliency = study_saliency(study.finished, study.windows, study.cleaned)
+    saliency = study_saliency(
+        study.finished, study.windows, study.cleaned, n_jobs=study.n_jobs
+    )
     ranking = joint_ranking(saliency, study.cohort.index, seed=study.seed)
     write_table(study.out / FILES["ranking"], ranking)
     write_netcdf(study.out / FILES["saliency"], saliency)

@@ -1,6 +1,5 @@
 """``explain.html``: one walk, its level by model, and why."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,10 @@ import pandas as pd
 from cpexplore import gmfcs
 from cpexplore.gait import joint_angles
 from cpexplore.io.files import write_atomic
+from cpexplore.preprocessing.audit import read_audit
 from cpexplore.runs import Explanation
 from cpexplore.view import html, plots
+from cpexplore.view.labels import feature_label, model_label, readable
 from cpexplore.view.player import html_fragments, make_clip
 from cpexplore.view.tables import PROBABILITIES, predicted_level
 
@@ -108,7 +109,7 @@ def _cards(explanation: Explanation) -> list[dict[str, str]]:
 def _probability_grid(probabilities: pd.DataFrame) -> html.Grid:
     rows = [
         [
-            plots.model_label(row["model"]),
+            model_label(row["model"]),
             *(html.number(row[p], 2) for p in PROBABILITIES),
         ]
         for _, row in probabilities.iterrows()
@@ -163,13 +164,13 @@ def _event_grid(events: pd.DataFrame) -> html.Grid:
 
 
 def _worded(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(feature=table["feature"].map(plots.readable))
+    return table.assign(feature=table["feature"].map(feature_label))
 
 
 def _feature_grid(features: pd.Series) -> html.Grid:
     known = features.dropna()
     rows = [
-        [plots.readable(name), html.number(value, 2)] for name, value in known.items()
+        [feature_label(name), html.number(value, 2)] for name, value in known.items()
     ]
     return html.Grid(head=["feature", "value"], rows=rows)
 
@@ -177,7 +178,7 @@ def _feature_grid(features: pd.Series) -> html.Grid:
 def _missing_grid(reasons: pd.DataFrame) -> html.Grid:
     grouped = reasons.groupby("reason")["feature"].agg(list)
     rows = [
-        [reason, ", ".join(map(plots.readable, names[:6])) + _more(len(names) - 6)]
+        [reason, ", ".join(map(feature_label, names[:6])) + _more(len(names) - 6)]
         for reason, names in grouped.items()
     ]
     head = ["reason", "features"]
@@ -198,8 +199,16 @@ def _quality_grid(explanation: Explanation) -> html.Grid:
         "frames inside a pass": f"{100 * np.mean(bouts >= 0):.0f} %",
         "keypoints seen": f"{100 * seen.mean():.0f} %",
     }
-    audit = json.loads(walk.attrs.get("cleaning_audit", "{}"))
-    for step, value in audit.items():
-        if isinstance(value, int | float):
-            entries[step.replace("_", " ")] = f"{value:g}"
-    return html.Grid(head=["quality", ""], rows=[list(e) for e in entries.items()])
+    for record in read_audit(walk):
+        words = [
+            f"{value:g} {readable(name)}"
+            for name, value in record.items()
+            if isinstance(value, int | float)
+        ]
+        if words:
+            entries[f"cleaning: {record['step']}"] = ", ".join(words)
+    return html.Grid(
+        head=["quality", ""],
+        rows=[list(entry) for entry in entries.items()],
+        text=frozenset({0, 1}),
+    )

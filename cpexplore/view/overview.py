@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 from cpexplore import gmfcs
 from cpexplore.runs import Run
 from cpexplore.view.player.clip import angle_label, level_label, method_label
-from cpexplore.view.plots import model_label, readable
+from cpexplore.view.labels import model_label, readable
 from cpexplore.view.tables import confusion_counts
 
 TOP_JOINTS = 12

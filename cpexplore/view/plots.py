@@ -13,39 +13,12 @@ from matplotlib.collections import LineCollection
 from cpexplore import gmfcs
 from cpexplore._validation import check_columns
 from cpexplore.skeleton import keypoint_set
+from cpexplore.view.labels import feature_label, readable
 
 SIDE_COLOURS = {"left": "#D55E00", "right": "#0072B2"}
 """Left red, right blue; line style says the same."""
 
 SIDE_STYLES = {"left": "--", "right": "-"}
-
-_LABELS = {
-    "skeleton": "skeleton only (ST-GCN)",
-    "fusion_cross_attention": "fusion, cross-attention",
-    "fusion_concat": "fusion, concatenation",
-    "fusion_late": "fusion, late",
-    "features_logit": "gait features (logit)",
-    "metadata_only": "age, height, device",
-    "speed_only": "speed only",
-    "missingness_only": "missingness only",
-    "majority": "majority class",
-}
-
-
-def model_label(model: str) -> str:
-    """Name of a model as readers know it; unknown names stay as they are."""
-    return _LABELS.get(model, model.replace("_", " "))
-
-
-def readable(name: str) -> str:
-    """Turn a keypoint or feature name into words.
-
-    Examples
-    --------
-    >>> readable("right_big_toe")
-    'right big toe'
-    """
-    return name.replace("_", " ")
 
 
 def plot_intervals(
@@ -154,6 +127,7 @@ def plot_saliency_skeleton(
         linewidths=0.3,
     )
     ax.set_aspect("equal")
+    ax.margins(0.15)
     ax.invert_yaxis()
     ax.axis("off")
     return ax
@@ -226,7 +200,7 @@ def plot_feature_by_level(
         zorder=3,
     )
     ax.set_xlabel("GMFCS level")
-    ax.set_ylabel(readable(str(values.name)))
+    ax.set_ylabel(feature_label(str(values.name)))
     return ax
 
 

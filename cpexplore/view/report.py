@@ -10,6 +10,7 @@ from cpexplore.gait import joint_angles
 from cpexplore.io.files import write_atomic
 from cpexplore.runs import Run
 from cpexplore.view import html, plots
+from cpexplore.view.labels import feature_label, model_label, readable
 from cpexplore.view.player import Clip, html_fragments, make_clip, walk_saliency
 from cpexplore.view.tables import PROBABILITIES, confusion_counts, predicted_level
 
@@ -183,17 +184,20 @@ def _model_grid(metrics: pd.DataFrame) -> html.Grid:
         cells = [html.interval(own.loc[name]) for name in _METRICS]
         by_level = recall[recall["model"] == model].set_index("level")["estimate"]
         levels = " / ".join(html.number(by_level.get(k), 2) for k in gmfcs.LEVELS)
-        rows.append([plots.model_label(model), *cells, levels])
+        rows.append([model_label(model), *cells, levels])
     bold = {i for i, model in enumerate(order) if model in (FUSION, SKELETON)}
     head = ["model", *_METRICS.values(), "recall I / II / III / IV"]
     return html.Grid(head=head, rows=rows, bold=frozenset(bold))
 
 
 def _difference_grid(comparisons: pd.DataFrame) -> html.Grid:
-    chosen = comparisons[comparisons["metric"].isin(["accuracy", "linear_kappa"])]
+    chosen = comparisons[
+        comparisons["metric"].isin(["accuracy", "linear_kappa"])
+        & (comparisons["model_a"] == FUSION)
+    ]
     rows = [
         [
-            " − ".join(plots.model_label(row[m]) for m in ("model_a", "model_b")),
+            " − ".join(model_label(row[m]) for m in ("model_a", "model_b")),
             _METRICS[row["metric"]],
             html.interval(row),
             html.number(row["p_value"]),
@@ -212,7 +216,7 @@ def _model_plots(run: Run) -> list[html.Picture]:
     return [
         html.picture(
             lambda figure, c=count: plots.plot_confusion(c, ax=figure.subplots()),
-            caption=f"Confusion of {plots.model_label(model)}; numbers are walks.",
+            caption=f"Confusion of {model_label(model)}; numbers are walks.",
             size=(2.6, 2.4),
         )
         for model, count in counts.items()
@@ -226,7 +230,7 @@ def _saliency_plots(run: Run) -> list[html.Picture]:
             lambda figure, m=method: plots.plot_joint_ranking(
                 ranking, method=m, ax=figure.subplots()
             ),
-            caption=f"Joints by {plots.readable(method)}, all levels; 95 % interval, "
+            caption=f"Joints by {readable(method)}, all levels; 95 % interval, "
             "patients resampled.",
             size=(3.4, 2.5),
         )
@@ -296,7 +300,7 @@ def _association_grid(run: Run) -> html.Grid:
         effect = odds.loc[row["feature"]] if row["feature"] in odds.index else None
         rows.append(
             [
-                plots.readable(row["feature"]),
+                feature_label(row["feature"]),
                 html.interval(row, 2),
                 html.number(row["q_value"]),
                 "–" if effect is None else html.interval(effect, 2),
@@ -317,7 +321,7 @@ def _feature_plots(run: Run) -> list[html.Picture]:
             lambda figure, f=feature: plots.plot_feature_by_level(
                 run.features[f], levels, ax=figure.subplots()
             ),
-            caption=f"{plots.readable(feature)}: one point per walk, box = quartiles.",
+            caption=f"{feature_label(feature)}: one point per walk, box = quartiles.",
             size=(2.6, 2.2),
         )
         for feature in strongest.head(3)
@@ -338,7 +342,7 @@ def _selection_grid(selection: pd.DataFrame) -> html.Grid:
         kept=("kept", "sum"), offered=("kept", "size"), score=("score", "mean")
     )
     table = table.sort_values(["kept", "score"], ascending=False).head(15).reset_index()
-    table["feature"] = table["feature"].map(plots.readable)
+    table["feature"] = table["feature"].map(feature_label)
     table["kept"] = table["kept"].astype(int)
     return html.grid_of(table)
 
@@ -350,7 +354,7 @@ def _missing_grid(features: pd.DataFrame, reasons: pd.DataFrame) -> html.Grid:
     for feature, percent in share.items():
         own = reasons.loc[reasons["feature"] == feature, "reason"]
         common = own.mode().iloc[0] if len(own) else "–"
-        rows.append([plots.readable(str(feature)), f"{percent:.1f} %", common])
+        rows.append([feature_label(str(feature)), f"{percent:.1f} %", common])
     head = ["feature", "missing", "most common reason"]
     return html.Grid(head=head, rows=rows, text=frozenset({0, 2}))
 

@@ -1,0 +1,96 @@
+"""Names as readers know them."""
+
+from functools import cache
+
+import pandas as pd
+
+from cpexplore.gait import feature_columns
+
+_MODELS = {
+    "skeleton": "skeleton only (ST-GCN)",
+    "fusion_cross_attention": "fusion, cross-attention",
+    "fusion_concat": "fusion, concatenation",
+    "fusion_late": "fusion, late",
+    "features_logit": "gait features (logit)",
+    "metadata_only": "age, height, device",
+    "speed_only": "speed only",
+    "missingness_only": "missingness only",
+    "majority": "majority class",
+}
+
+_UNITS = {
+    "deg": "°",
+    "degps": "°/s",
+    "ll": "LL",
+    "llps": "LL/s",
+    "llpspm": "LL·min/step",
+    "pct": "%",
+    "s": "s",
+    "spm": "steps/min",
+    "z": "z",
+}
+
+_ABBREVIATIONS = {
+    "ic": "at contact",
+    "rom": "range",
+    "t": "time of",
+    "min": "minimum",
+    "max": "maximum",
+    "sgps": "sGPS",
+    "sgdi": "sGDI",
+    "pfke": "PFKE",
+    "sd": "SD",
+    "si": "symmetry index",
+    "sparc": "SPARC",
+    "rmsd": "RMSD",
+    "lr": "left-right",
+}
+
+_SIDES = {"left": "left", "right": "right", "mean": "mean of sides"}
+_SIDES |= {"worse": "worse side", "better": "better side", "asym": "asymmetry"}
+
+
+def readable(name: str) -> str:
+    """Turn a keypoint or column name into words.
+
+    Examples
+    --------
+    >>> readable("right_big_toe")
+    'right big toe'
+    """
+    return name.replace("_", " ")
+
+
+def model_label(model: str) -> str:
+    """Name of a model; an unknown one stays as it is.
+
+    Examples
+    --------
+    >>> model_label("skeleton")
+    'skeleton only (ST-GCN)'
+    """
+    return _MODELS.get(model, readable(model))
+
+
+def feature_label(column: str) -> str:
+    """Name, side and unit of a feature column; an unknown one stays as it is.
+
+    Examples
+    --------
+    >>> feature_label("knee_min_stance_worse_deg")
+    'knee minimum stance, worse side (°)'
+    """
+    table = _columns()
+    if column not in table.index:
+        return readable(column)
+    row = table.loc[column]
+    words = [_ABBREVIATIONS.get(word, word) for word in row["name"].split("_")]
+    side = _SIDES.get(row["aggregate"])
+    unit = _UNITS.get(row["unit"])
+    label = " ".join(words) + (f", {side}" if side else "")
+    return f"{label} ({unit})" if unit else label
+
+
+@cache
+def _columns() -> pd.DataFrame:
+    return feature_columns()
