@@ -1,5 +1,7 @@
 """What the network looks at: maps, rankings, and how far they can be trusted."""
 
+from cpexplore.attribution.agreement import localisation, rank_agreement
+from cpexplore.attribution.audit import CHECKS, audit
 from cpexplore.attribution.clinical import (
     merge_saliency,
     on_walk_clock,
@@ -12,14 +14,18 @@ from cpexplore.attribution.methods import CONTROLS, METHODS, attribute
 from cpexplore.attribution.ranking import feature_scores, rank_joints, select_features
 
 __all__ = [
+    "CHECKS",
     "CONTROLS",
     "METHODS",
     "attribute",
+    "audit",
     "feature_scores",
     "grad_cam",
+    "localisation",
     "merge_saliency",
     "on_walk_clock",
     "phase_saliency",
+    "rank_agreement",
     "rank_joints",
     "saliency_of",
     "select_features",

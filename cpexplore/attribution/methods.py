@@ -31,7 +31,7 @@ from cpexplore.attribution._inputs import (
 )
 from cpexplore.attribution.gradcam import cam, layer_stride, stretch
 from cpexplore.models.inference import fold_batch_norm
-from cpexplore.models.stgcn import STGCN
+from cpexplore.models.stgcn import STGCN, GraphConv
 from cpexplore.skeleton import body_parts
 from cpexplore.windows import Windows
 
@@ -245,6 +245,9 @@ def _untrained(model: STGCN, x: Tensor, targets: Tensor) -> Tensor:
 
 def reinitialise(module: nn.Module) -> None:
     """Draw the weights of one module anew, as before training."""
+    if isinstance(module, GraphConv):
+        nn.init.ones_(module.edge_importance)
+        nn.init.zeros_(module.bias)
     reset = getattr(module, "reset_parameters", None)
     if callable(reset):
         reset()

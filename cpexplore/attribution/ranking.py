@@ -67,14 +67,15 @@ def rank_joints(
     """
     check_option("normalise", normalise, NORMALISE)
     by_walk = _by_walk(saliency, clip=normalise == "clip")
-    patient = _by_walk_id(groups, saliency, name="groups")
-    own = None if levels is None else _by_walk_id(levels, saliency, name="levels")
+    walk_ids = _walk_ids(saliency)
+    patient = one_per_walk(groups, walk_ids, name="groups")
+    own = None if levels is None else one_per_walk(levels, walk_ids, name="levels")
     rows = []
     for method in by_walk["method"].values.tolist():
         for level, table in _tables(by_walk.sel({"method": method}), own):
             owner = patient.loc[table.index].to_numpy()
             children = pd.DataFrame(table.groupby(owner).mean())
-            estimate, (low, high) = _mean_and_interval(
+            estimate, (low, high) = mean_and_interval(
                 children,
                 shares=normalise == "cohort",
                 n_resamples=n_resamples,
@@ -107,24 +108,29 @@ def _walk_ids(saliency: xr.DataArray) -> np.ndarray:
     return np.arange(saliency.sizes["window"]).astype(str)
 
 
-def _by_walk_id(
-    given: ArrayLike | Mapping[str, str], saliency: xr.DataArray, *, name: str
+def one_per_walk(
+    given: ArrayLike | Mapping[str, str], walk_ids: np.ndarray, *, name: str
 ) -> pd.Series:
-    """One entry per walk, by walk id, from a mapping or one entry per window."""
-    walk_ids = _walk_ids(saliency)
+    """One entry per walk, by walk id, from a mapping or one entry per window.
+
+    Raises
+    ------
+    ValueError
+        If a walk has no entry, or the number of entries is another.
+    """
     if isinstance(given, Mapping | pd.Series):
         unique = pd.unique(walk_ids)
         missing = [walk_id for walk_id in unique if walk_id not in given]
         if missing:
             raise ValueError(
-                f"`{name}` must have an entry for every walk of `saliency`; "
+                f"`{name}` must have an entry for every walk; "
                 f"{len(missing)} are missing, the first is {str(missing[0])!r}."
             )
         return pd.Series([given[walk_id] for walk_id in unique], unique)
     values = np.asarray(given)
     if values.shape != walk_ids.shape:
         raise ValueError(
-            f"`{name}` must have one entry per window or walk of `saliency`; "
+            f"`{name}` must have one entry per window or walk; "
             f"got the shape {values.shape} for {len(walk_ids)}."
         )
     return pd.Series(values, walk_ids).groupby(level=0, sort=False).first()
@@ -179,24 +185,32 @@ def _tables(
         yield "all", everyone
 
 
-def _mean_and_interval(
+def mean_and_interval(
     children: pd.DataFrame,
     *,
-    shares: bool,
+    shares: bool = False,
     n_resamples: int,
     ci_level: float,
     rng: np.random.Generator | int | None,
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Mean over patients (rows) by keypoint and its bootstrap interval."""
-    weights = cluster_weights(
-        children.index.to_numpy(), n_resamples=n_resamples, rng=rng
-    )
+    """Mean over patients (rows) by column and its bootstrap interval; NaN is skipped.
+
+    With ``shares``, means are divided by their absolute sum over columns.
+    """
+    patients = children.index.to_numpy()
+    weights = cluster_weights(patients, n_resamples=n_resamples, rng=rng)
     means = children.to_numpy(dtype=float)
-    estimate = means.mean(axis=0)
-    replicates = weights @ means / len(means)
+    estimate = _weighted_mean(np.ones((1, len(means))), means)[0]
+    replicates = _weighted_mean(weights, means)
     if shares:
         estimate, replicates = _shares(estimate), _shares(replicates)
     return estimate, percentile_interval(replicates, ci_level=ci_level)
+
+
+def _weighted_mean(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    known = np.isfinite(values)
+    total = weights @ known.astype(float)
+    return weights @ np.where(known, values, 0.0) / np.where(total > 0, total, np.nan)
 
 
 def _shares(values: np.ndarray) -> np.ndarray:

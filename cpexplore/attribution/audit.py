@@ -1,0 +1,277 @@
+"""Can a saliency map be trusted? Checks that a map of nothing must fail.
+
+Every check gives one number per window, which is averaged over the windows of a walk,
+the walks of a patient and the patients, with a patient-bootstrap interval. Controls
+(:data:`cpexplore.attribution.CONTROLS`) go through the same checks: a method is only as
+good as its distance from them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
+from scipy.special import entr
+from scipy.stats import rankdata
+from torch import Tensor
+
+from cpexplore._validation import check_option, quoted
+from cpexplore.attribution._inputs import as_tensor, known_set
+from cpexplore.attribution.methods import (
+    CONTROLS,
+    METHODS,
+    attribute_levels,
+    reinitialise,
+)
+from cpexplore.attribution.ranking import mean_and_interval, one_per_walk
+from cpexplore.models.inference import infer
+from cpexplore.models.stgcn import STGCN
+from cpexplore.skeleton import hop_distances, mirror_index
+from cpexplore.windows import Windows
+
+CHECKS = ("deletion", "insertion", "randomisation", "noise", "mirror", "complexity")
+"""All checks; see :func:`audit`."""
+
+_STEPS = 8
+"""Points of a deletion curve after the first one."""
+_NOISE_LL = 0.02
+"""Standard deviation of the pose noise, leg lengths: the jitter of a detector."""
+
+
+def audit(
+    model: STGCN,
+    windows: Windows,
+    *,
+    groups: ArrayLike | Mapping[str, str],
+    methods: tuple[str, ...] = ("grad_cam", "occlusion", *CONTROLS),
+    checks: tuple[str, ...] = CHECKS,
+    n_resamples: int = 2000,
+    ci_level: float = 0.95,
+    rng: np.random.Generator | int | None = None,
+) -> pd.DataFrame:
+    """Check attribution methods on one network, for the level that it predicts.
+
+    Parameters
+    ----------
+    model : STGCN
+        The network.
+    windows : Windows
+        Windows that it was not trained on, with the keypoints of a known set.
+    groups : mapping or array
+        The patient of each walk, by walk id; or of each window, in order.
+    methods : tuple of str
+        Names for :func:`cpexplore.attribution.attribute`.
+    checks : tuple of str
+        ``"deletion"``: mean probability of the level while keypoints are taken away,
+        most salient first (low is good). ``"insertion"``: while they are given back in
+        that order (high is good). ``"randomisation"``: rank correlation of keypoints
+        with the map after layers are drawn anew from the head downwards, by
+        ``detail`` (should fall to 0). ``"noise"``: the same with the map of a pose
+        with detector noise (high is good). ``"mirror"``: with the map of the mirrored
+        child, mirrored back (high is good). ``"complexity"``: how many keypoints share
+        the saliency, the exponential of its entropy (1 to V).
+    n_resamples, ci_level, rng
+        Of the patient bootstrap; ``rng`` also draws noise.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``check, method, detail, estimate, ci_low, ci_high, ci_level, n_walks,
+        n_patients``.
+
+    Raises
+    ------
+    ValueError
+        If a method or check is unknown, there is no window, or the keypoints are of no
+        known set.
+
+    Notes
+    -----
+    A keypoint that is taken away moves as the skeleton would carry it: its mean pose
+    plus the displacement that the remaining keypoints give it along the bones. With
+    none left, the mean pose stands still.
+
+    References
+    ----------
+    Samek et al. (2017). Evaluating the visualization of what a deep neural network has
+    learned. IEEE TNNLS.
+
+    Adebayo et al. (2018). Sanity checks for saliency maps. NeurIPS.
+    """
+    for option in methods:
+        check_option("methods", option, tuple(METHODS))
+    for option in checks:
+        check_option("checks", option, CHECKS)
+    patients = one_per_walk(groups, windows.walk_id, name="groups")
+    draw = np.random.default_rng(rng)
+    subject = _Subject(model, windows, noise=draw)
+    columns = {
+        (check, method, detail): values
+        for check in checks
+        for method in methods
+        for detail, values in _CHECKS[check](subject, method)
+    }
+    by_walk = pd.DataFrame(pd.DataFrame(columns).groupby(windows.walk_id).mean())
+    owner = patients.loc[by_walk.index].to_numpy()
+    children = pd.DataFrame(by_walk.groupby(owner).mean())
+    estimate, (low, high) = mean_and_interval(
+        children, n_resamples=n_resamples, ci_level=ci_level, rng=draw
+    )
+    table = pd.DataFrame(list(columns), columns=["check", "method", "detail"])
+    return table.assign(
+        estimate=estimate,
+        ci_low=low,
+        ci_high=high,
+        ci_level=ci_level,
+        n_walks=by_walk.notna().sum().to_numpy(),
+        n_patients=children.notna().sum().to_numpy(),
+    )
+
+
+class _Subject:
+    """A network, windows, and what the methods say about them."""
+
+    def __init__(
+        self, model: STGCN, windows: Windows, *, noise: np.random.Generator
+    ) -> None:
+        if not len(windows):
+            raise ValueError("`windows` must hold at least one window; got 0.")
+        known = known_set(len(windows.keypoint))
+        if known is None or known.keypoints != tuple(windows.keypoint):
+            raise ValueError(
+                "`windows` must have the keypoints of a known set; "
+                f"got {quoted(windows.keypoint)}."
+            )
+        self.model = model
+        self.keypoint_set = known.name
+        self.x = as_tensor(model, windows)
+        self.level = infer(model, self.x).argmax(1)
+        jitter = noise.normal(0, _NOISE_LL, self.x[:, :2].shape)
+        self.noisy = self.x.clone()
+        self.noisy[:, :2] += torch.as_tensor(jitter)
+        self._joints: dict[str, np.ndarray] = {}
+
+    def joints(self, method: str) -> np.ndarray:
+        """Saliency (window, keypoint) for the predicted level, mean over time."""
+        if method not in self._joints:
+            self._joints[method] = self.joints_of(method, self.model, self.x)
+        return self._joints[method]
+
+    def joints_of(self, method: str, model: STGCN, x: Tensor) -> np.ndarray:
+        """The same for other weights or windows and the same levels."""
+        targets = self.level.numpy()[None]
+        return attribute_levels(model, x, method=method, targets=targets)[0].mean(1)
+
+    def probability(self, hidden: Bool[Tensor, "N V"]) -> np.ndarray:
+        """Probability of the level when keypoints are taken away."""
+        x = without(self.x, hidden, hops=hop_distances(self.keypoint_set))
+        proba = infer(self.model, x).softmax(1)
+        return proba.gather(1, self.level[:, None])[:, 0].double().numpy()
+
+
+Checked = Iterator[tuple[str, np.ndarray]]
+"""Detail and one number per window."""
+
+
+def without(
+    x: Float[Tensor, "N C T V"], hidden: Bool[Tensor, "N V"], *, hops: np.ndarray
+) -> Float[Tensor, "N C T V"]:
+    """Take keypoints away: let the skeleton carry them.
+
+    Parameters
+    ----------
+    x : Tensor of shape (N, C, T, V)
+        Windows.
+    hidden : bool Tensor of shape (N, V)
+        The keypoints to take away from each window.
+    hops : array of shape (V, V)
+        Hop distances of the skeleton.
+
+    Returns
+    -------
+    Tensor of shape (N, C, T, V)
+        Hidden keypoints at their mean place plus the harmonic extension, along the
+        bones, of how far the others are from theirs; the confidence stays.
+    """
+    bones = torch.as_tensor(hops == 1).to(x.dtype)
+    stiffness = torch.diag(bones.sum(0)) - bones + 1e-3 * torch.eye(len(bones))
+    system = torch.where(hidden[:, :, None], stiffness, torch.eye(len(bones)).to(x))
+    pose = x[:, :2].mean(2, keepdim=True)
+    moved = (x[:, :2] - pose).masked_fill(hidden[:, None, None], 0.0)
+    n, c, t, v = moved.shape
+    solved = torch.linalg.solve(system, moved.permute(0, 3, 1, 2).reshape(n, v, c * t))
+    carried = x.clone()
+    carried[:, :2] = pose + solved.view(n, v, c, t).permute(0, 2, 3, 1)
+    return carried
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Spearman's rho of each row of two arrays; NaN where a row is constant."""
+    a, b = (rankdata(values, axis=1) - (values.shape[1] + 1) / 2 for values in (a, b))
+    scale = np.sqrt((a**2).sum(1) * (b**2).sum(1))
+    return (a * b).sum(1) / np.where(scale > 0, scale, np.nan)
+
+
+def _deletion(subject: _Subject, method: str) -> Checked:
+    rank = _order(subject, method)
+    counts = np.linspace(0, rank.shape[1], _STEPS + 1).round()
+    curve = [subject.probability(torch.as_tensor(rank < count)) for count in counts]
+    yield "", np.trapezoid(curve, axis=0) / _STEPS
+
+
+def _insertion(subject: _Subject, method: str) -> Checked:
+    rank = _order(subject, method)
+    counts = np.linspace(0, rank.shape[1], _STEPS + 1).round()
+    curve = [subject.probability(torch.as_tensor(rank >= count)) for count in counts]
+    yield "", np.trapezoid(curve, axis=0) / _STEPS
+
+
+def _order(subject: _Subject, method: str) -> np.ndarray:
+    """Place (window, keypoint) of each keypoint, 0 the most salient."""
+    return (-subject.joints(method)).argsort(1, kind="stable").argsort(1)
+
+
+def _randomisation(subject: _Subject, method: str) -> Checked:
+    model = deepcopy(subject.model)
+    blocks = list(model.blocks)
+    stages = {"head": model.head, "projection": model.project}
+    stages |= {f"block {i}": blocks[i] for i in reversed(range(len(blocks)))}
+    stages |= {"input": model.input_norm}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for stage, part in stages.items():
+            for module in part.modules():
+                reinitialise(module)
+            drawn = subject.joints_of(method, model, subject.x)
+            yield stage, rank_correlation(subject.joints(method), drawn)
+
+
+def _noise(subject: _Subject, method: str) -> Checked:
+    noisy = subject.joints_of(method, subject.model, subject.noisy)
+    yield "", rank_correlation(subject.joints(method), noisy)
+
+
+def _mirror(subject: _Subject, method: str) -> Checked:
+    swap = mirror_index(subject.keypoint_set)
+    mirrored = subject.joints_of(method, subject.model, subject.x[..., swap])
+    yield "", rank_correlation(subject.joints(method), mirrored[:, swap])
+
+
+def _complexity(subject: _Subject, method: str) -> Checked:
+    size = np.abs(subject.joints(method)).astype(float)
+    total = size.sum(1, keepdims=True)
+    share = size / np.where(total > 0, total, np.nan)
+    yield "", np.exp(entr(share).sum(1))
+
+
+_CHECKS: Mapping[str, Callable[[_Subject, str], Checked]] = {
+    "deletion": _deletion,
+    "insertion": _insertion,
+    "randomisation": _randomisation,
+    "noise": _noise,
+    "mirror": _mirror,
+    "complexity": _complexity,
+}
