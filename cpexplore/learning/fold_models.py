@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from cpexplore._validation import quoted
+from cpexplore.learning.backbones import make_backbone, seen_by
 from cpexplore.learning.checkpoints import load_tensors, save_tensors
 from cpexplore.learning.data import WalkSet, cache_maps, make_walk_set
 from cpexplore.learning.metrics import PROBABILITIES
@@ -20,12 +21,11 @@ from cpexplore.learning.training import predict
 from cpexplore.learning.variants import BACKBONES, VARIANTS
 from cpexplore.models.baselines import Logit
 from cpexplore.models.fusion import FusionClassifier, FusionConfig
-from cpexplore.models.stgcn import STGCN, STGCNConfig
+from cpexplore.models.peers import NeighbourClassifier
+from cpexplore.models.stgcn import STGCNConfig
 from cpexplore.runs import Run, write_json
-from cpexplore.skeleton import adjacency, body_parts, keypoint_set
+from cpexplore.skeleton import keypoint_set
 from cpexplore.windows import Windows
-
-_HIDDEN_PARTS = ("head", "trunk", "arms")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class FoldModels:
     """Number of the fold whose patients the models have not seen."""
     keypoint_set: str
     """Of the windows."""
-    backbones: Mapping[str, STGCN]
+    backbones: Mapping[str, nn.Module]
     """Skeleton networks by the name of their model (``skeleton``, ...)."""
     fusions: Mapping[str, FusionClassifier]
     """Fusions by name, each with its backbone, so that they take windows."""
@@ -50,6 +50,8 @@ class FoldModels:
     """Of each model."""
     priors: tuple[float, ...]
     """Share of each level among the training walks."""
+    backbone: STGCNConfig
+    """Shape of the skeleton networks."""
 
     @property
     def name(self) -> str:
@@ -126,23 +128,6 @@ def probability_table(proba: np.ndarray, walks: WalkSet) -> pd.DataFrame:
     return table
 
 
-def seen_by(walks: WalkSet, backbone: str, keypoint_set: str) -> WalkSet:
-    """What a kind of backbone sees: for ``legs``, the upper body is set to zero."""
-    if backbone != "legs":
-        return walks
-    hidden = upper_body(keypoint_set)
-    x = walks.x.clone()
-    x[..., torch.as_tensor(hidden)] = 0.0
-    return replace(walks, x=x)
-
-
-def upper_body(name: str) -> np.ndarray:
-    """Bool (V,): the keypoints of head, trunk and arms, except the mid-hip."""
-    parts = body_parts(name)
-    hidden = {k for part in _HIDDEN_PARTS for k in parts.get(part, ())} - {"mid_hip"}
-    return np.array([keypoint in hidden for keypoint in keypoint_set(name).keypoints])
-
-
 def save_fold_models(models: FoldModels, folder: Path) -> None:
     """Write ``<fold>_<model>.safetensors`` and, last, ``<fold>.json`` beside them.
 
@@ -152,16 +137,16 @@ def save_fold_models(models: FoldModels, folder: Path) -> None:
         If the disk is full.
     """
     for name, network in models.networks.items():
-        state = network.state_dict()
-        own = {k: v for k, v in state.items() if not k.startswith("backbone.")}
+        own = network.state_dict()
+        if name in models.fusions:  # the backbone has a file of its own
+            own = {k: v for k, v in own.items() if not k.startswith("backbone.")}
         save_tensors(folder / f"{models.name}_{name}.safetensors", own, meta={})
-    any_backbone = next(iter(models.backbones.values()), None)
     logit = models.logit
     content: dict[str, Any] = {
         "seed": models.seed,
         "fold": models.fold,
         "keypoint_set": models.keypoint_set,
-        "backbone": asdict(any_backbone.config) if any_backbone else None,
+        "backbone": asdict(models.backbone),
         "backbones": list(models.backbones),
         "fusions": {
             name: {"config": asdict(fusion.config), "features": list(fusion.features)}
@@ -212,25 +197,28 @@ def load_fold_models(run: Run | Path, *, seed: int | None = None) -> list[FoldMo
 def _load(file: Path) -> FoldModels:
     content = json.loads(file.read_text())
     folder, fold = file.parent, file.stem
-    names = keypoint_set(content["keypoint_set"]).keypoints
-    graph = adjacency(content["keypoint_set"])
-
-    def restore(model: nn.Module, name: str) -> Any:
-        tensors, _ = load_tensors(folder / f"{fold}_{name}.safetensors")
-        model.load_state_dict(tensors, strict=False)
-        return model.eval()
-
-    backbones = {
-        name: restore(STGCN(_stgcn_config(content["backbone"]), graph), name)
-        for name in content["backbones"]
-    }
+    keypoints = content["keypoint_set"]
+    config = _stgcn_config(content["backbone"])
+    backbones: dict[str, nn.Module] = {}
+    for kind, name in BACKBONES.items():
+        if name in content["backbones"]:
+            tensors, _ = load_tensors(folder / f"{fold}_{name}.safetensors")
+            network = make_backbone(kind, config, keypoints=keypoints)
+            if kind == "triplet":
+                bank, target = tensors["bank"], tensors["target"]
+                network = NeighbourClassifier(network, bank=bank, target=target)
+            network.load_state_dict(tensors)
+            backbones[name] = network.eval()
     fusions = {}
     for name, saved in content["fusions"].items():
         fusion = FusionClassifier(
-            FusionConfig(**saved["config"]), keypoints=names, features=saved["features"]
+            FusionConfig(**saved["config"]),
+            keypoints=keypoint_set(keypoints).keypoints,
+            features=saved["features"],
         )
-        fusions[name] = restore(fusion, name)
-        fusions[name].backbone = backbones[BACKBONES[VARIANTS[name].backbone]]
+        fusion.load_state_dict(load_tensors(folder / f"{fold}_{name}.safetensors")[0])
+        fusions[name] = fusion.eval()
+        fusion.backbone = backbones[BACKBONES[VARIANTS[name].backbone]]
     logit = content["logit"]
     return FoldModels(
         seed=content["seed"],
@@ -242,6 +230,7 @@ def _load(file: Path) -> FoldModels:
         scaler=FeatureScaler.from_json(content["scaler"]),
         temperature=content["temperature"],
         priors=tuple(content["priors"]),
+        backbone=config,
     )
 
 

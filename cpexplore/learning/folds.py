@@ -17,6 +17,7 @@ from cpexplore import gmfcs
 from cpexplore._validation import check_columns
 from cpexplore.cohort import check_disjoint
 from cpexplore.learning.augment import Augmentation
+from cpexplore.learning.backbones import finish_backbone, make_backbone, seen_by
 from cpexplore.learning.calibration import fit_temperature
 from cpexplore.learning.data import WalkSet, cache_maps, make_walk_set, mirror_features
 from cpexplore.learning.fold_models import (
@@ -24,16 +25,14 @@ from cpexplore.learning.fold_models import (
     finish,
     probability_table,
     save_fold_models,
-    seen_by,
 )
 from cpexplore.learning.scaling import FeatureScaler
 from cpexplore.learning.training import FitConfig, FitResult, fit, predict, seeded
 from cpexplore.learning.variants import BACKBONES, TABULAR, CrossvalSpec, Variant
 from cpexplore.models.baselines import Boosting, Logit, fit_boosting, fit_logit
 from cpexplore.models.fusion import FusionClassifier
-from cpexplore.models.stgcn import STGCN
 from cpexplore.runs import write_table
-from cpexplore.skeleton import adjacency, mirror_index
+from cpexplore.skeleton import mirror_index
 from cpexplore.windows import Windows
 
 Selector = Callable[[nn.Module, Windows, pd.DataFrame], pd.DataFrame]
@@ -228,19 +227,22 @@ class Fold:
     # -- skeletons -------------------------------------------------------------------
 
     @cached_property
-    def backbones(self) -> dict[str, STGCN]:
+    def backbones(self) -> dict[str, nn.Module]:
         """Trained skeleton networks by the name of their model."""
         kinds = {variant.backbone for variant in self.task.spec.networks.values()}
         return {BACKBONES[kind]: self.backbone(kind) for kind in sorted(kinds)}
 
-    def backbone(self, kind: str) -> STGCN:
+    def backbone(self, kind: str) -> nn.Module:
         """Train a skeleton network."""
         spec, name = self.task.spec, BACKBONES[kind]
         with seeded(self.task.number(name)):
-            network = STGCN(spec.backbone, adjacency(self.task.keypoint_set))
+            network = make_backbone(
+                kind, spec.backbone, keypoints=self.task.keypoint_set
+            )
         recipe = replace(spec.fit, triplet=0.5) if kind == "triplet" else spec.fit
-        result = self.fit(name, network, self.seen(kind), recipe=recipe)
-        return result.model  # type: ignore[return-value]
+        parts = self.seen(kind)
+        result = self.fit(name, network, parts, recipe=recipe)
+        return finish_backbone(kind, result.model, parts["learn"])
 
     def seen(self, kind: str) -> dict[str, WalkSet]:
         """Windows as a kind of backbone sees them, by part."""
@@ -401,6 +403,7 @@ class Fold:
             scaler=self.scaler,
             temperature=temperature,
             priors=self.priors,
+            backbone=self.task.spec.backbone,
         )
 
     def oof(self, answers: dict[str, np.ndarray]) -> pd.DataFrame:

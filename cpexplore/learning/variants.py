@@ -20,13 +20,31 @@ TABULAR = (
 """Models of a table, without a network."""
 
 
+BACKBONES: Mapping[str, str] = MappingProxyType(
+    {
+        "plain": "skeleton",
+        "legs": "skeleton_legs",
+        "bone": "skeleton_bone",
+        "motion": "skeleton_motion",
+        "triplet": "skeleton_triplet",
+        "cnn": "cnn",
+    }
+)
+"""The model that is the bare backbone, by kind of backbone.
+
+An ST-GCN on all keypoints (``plain``), on the legs only (``legs``), on bones or on
+changes from frame to frame; one with metric learning that asks its neighbours
+(``triplet``, Zhao 2024); convolutions over time without a graph (``cnn``, Kidzinski
+2020).
+"""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
     """A network of a study."""
 
     backbone: str = "plain"
-    """``plain``; ``legs`` (head, trunk and arms hidden); ``triplet`` (metric
-    learning)."""
+    """A key of :data:`BACKBONES`."""
     fusion: str | None = None
     """How features join the skeleton; None for the skeleton alone."""
     features: str = "selected"
@@ -38,9 +56,7 @@ class Variant:
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
     {
-        "skeleton": Variant(),
-        "skeleton_legs": Variant(backbone="legs"),
-        "skeleton_triplet": Variant(backbone="triplet"),
+        **{name: Variant(backbone=kind) for kind, name in BACKBONES.items()},
         **{f"fusion_{name}": Variant(fusion=name) for name in FUSIONS},
         "fusion_no_modality_dropout": Variant(
             fusion="cross_attention", modality_dropout=False
@@ -54,11 +70,6 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
     }
 )
 """Networks of a study, by name."""
-
-BACKBONES: Mapping[str, str] = MappingProxyType(
-    {"plain": "skeleton", "legs": "skeleton_legs", "triplet": "skeleton_triplet"}
-)
-"""The model that is the bare backbone, by kind of backbone."""
 
 DEFAULT_MODELS = (
     *TABULAR[:5],

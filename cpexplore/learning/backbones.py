@@ -1,0 +1,86 @@
+"""Kinds of skeleton network: how each is made, and what it sees of a window."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cpexplore.learning.data import WalkSet, map_windows
+from cpexplore.models.peers import GaitCNN, NeighbourClassifier
+from cpexplore.models.stgcn import STGCN, STGCNConfig
+from cpexplore.skeleton import adjacency, body_parts, keypoint_set
+
+_HIDDEN_PARTS = ("head", "trunk", "arms")
+
+
+def make_backbone(kind: str, config: STGCNConfig, *, keypoints: str) -> nn.Module:
+    """Make an untrained network.
+
+    Parameters
+    ----------
+    kind : str
+        A key of :data:`cpexplore.learning.variants.BACKBONES`.
+    config : STGCNConfig
+        Shape of the ST-GCN.
+    keypoints : str
+        Name of the keypoint set of the windows.
+    """
+    if kind == "cnn":
+        return GaitCNN(keypoint_set(keypoints).keypoints, n_levels=config.n_classes)
+    return STGCN(config, adjacency(keypoints))
+
+
+def finish_backbone(kind: str, network: nn.Module, learn: WalkSet) -> nn.Module:
+    """Give a trained network what it needs to answer: neighbours, for ``triplet``."""
+    if kind != "triplet":
+        return network
+    by_window = map_windows(network, learn.x, network.embed)  # type: ignore[arg-type]
+    has = learn.n_windows > 0
+    bank = torch.zeros(len(learn), by_window.shape[1])
+    bank = bank.index_add(0, learn.row, by_window)[has] / learn.n_windows[has, None]
+    return NeighbourClassifier(network, bank=bank, target=learn.target[has]).eval()
+
+
+def seen_by(walks: WalkSet, kind: str, keypoints: str) -> WalkSet:
+    """What a kind of backbone sees of windows.
+
+    ``legs``: keypoints of the upper body are zero. ``bone``: positions relative to
+    the neighbour nearer the body centre. ``motion``: changes from frame to frame.
+    """
+    change = _VIEWS.get(kind)
+    return replace(walks, x=change(walks.x, keypoints)) if change else walks
+
+
+def upper_body(name: str) -> np.ndarray:
+    """Bool (V,): the keypoints of head, trunk and arms, except the mid-hip."""
+    parts = body_parts(name)
+    hidden = {k for part in _HIDDEN_PARTS for k in parts.get(part, ())} - {"mid_hip"}
+    return np.array([keypoint in hidden for keypoint in keypoint_set(name).keypoints])
+
+
+def _legs(x: Tensor, keypoints: str) -> Tensor:
+    return x.masked_fill(torch.as_tensor(upper_body(keypoints)), 0.0)
+
+
+def _bones(x: Tensor, keypoints: str) -> Tensor:
+    graph = keypoint_set(keypoints)
+    inner = torch.arange(len(graph.keypoints))
+    for outer_name, inner_name in graph.edges:
+        outer = graph.keypoints.index(outer_name)
+        inner[outer] = graph.keypoints.index(inner_name)
+    return torch.cat([x[:, :2] - x[:, :2, :, inner], x[:, 2:]], dim=1)
+
+
+def _motion(x: Tensor, keypoints: str) -> Tensor:
+    change = torch.zeros_like(x[:, :2])
+    change[:, :, 1:] = x[:, :2].diff(dim=2)
+    return torch.cat([change, x[:, 2:]], dim=1)
+
+
+_VIEWS: dict[str, Callable[[Tensor, str], Tensor]] = {
+    "legs": _legs,
+    "bone": _bones,
+    "motion": _motion,
+}
