@@ -95,7 +95,8 @@ class Step:
 def make_pass(walk: xr.Dataset, bout: int) -> Pass | None:
     """Take the signals of one pass from a cleaned walk; None without both ankles."""
     frames = np.flatnonzero(walk["bout"].values == bout)
-    frames = np.arange(frames[0], frames[-1] + 1)
+    if len(frames) < 2:
+        return None
     names = walk["keypoint"].values.tolist()
     scale = walk["scale_px"].values[bout]
     forward = walk["direction"].values[frames[0]] / scale
