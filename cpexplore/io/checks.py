@@ -27,8 +27,8 @@ def check_path(
     Parameters
     ----------
     path : str or path
-        Anything that :func:`cpexplore.io.read_walk` reads, a walk store, or a folder
-        in the layout of the Gillette release.
+        Anything that :func:`cpexplore.io.read_walk` reads, a walk store or a folder
+        that holds some, or a folder in the layout of the Gillette release.
     fps : float, optional
         Frames per second, Hz, where the file does not say it.
     keypoint_set : str, optional
@@ -46,8 +46,9 @@ def check_path(
         ]
     if find_release(path) is not None:
         return _check_release(path)
-    if is_store(path):
-        return _check_store(path)
+    stores = [folder for folder in (path, *path.glob("*.zarr")) if is_store(folder)]
+    if stores:
+        return [problem for store in stores for problem in _check_store(store)]
     return _check_walk(path, fps=fps, keypoint_set=keypoint_set)
 
 
@@ -61,7 +62,7 @@ def _check_release(root: Path) -> list[Problem]:
     return [
         Problem(
             where=str(root),
-            what=f"is used without {clause}.",
+            what=f"leaves out {clause}.",
             fix="Nothing needs to be done.",
             severity="warning",
         )

@@ -110,33 +110,21 @@ def scan_release(root: Path) -> Release:
         origin = origin | _origin(processed / ORIGIN)
     except InputError as error:
         problems.append(error.problem)
-    n_frames: dict[str, int] = {}
-    nobody: list[str] = []
-    for file in sorted((processed / VIDEOS).glob("*.csv")):
-        try:
-            triples = read_video(file)
-        except InputError as error:
-            problems.append(error.problem)
-            continue
-        if np.isfinite(triples[..., :2]).any():
-            n_frames[file.stem] = len(triples)
-        else:
-            nobody.append(file.stem)
-    if not n_frames and not problems:
-        folder = processed / VIDEOS
-        problems.append(
-            wrong(
-                folder,
-                f"must hold a readable video; {len(nobody)} files have no person in "
-                "any frame and there are no others.",
-                "Put the <videoid>.csv files there.",
-            ).problem
+    n_frames, damaged = _scan_videos(processed / VIDEOS)
+    problems += damaged
+    nobody = tuple(video for video, count in n_frames.items() if count == 0)
+    if len(nobody) == len(n_frames) and not problems:
+        what = (
+            f"must hold a readable video; {len(nobody)} files have no person in any "
+            "frame and there are no others."
         )
+        fix = "Put the <videoid>.csv files there."
+        problems.append(wrong(processed / VIDEOS, what, fix).problem)
     return Release(
         processed=processed,
         labels=labels,
-        n_frames=n_frames,
-        nobody=tuple(nobody),
+        n_frames={video: count for video, count in n_frames.items() if count},
+        nobody=nobody,
         patients=patients,
         simulated=bool(origin["simulated"]),
         source=str(origin["source"]),
@@ -257,6 +245,21 @@ def _rows(file: Path, reader: Iterator[list[str]]) -> Iterator[tuple[int, list[s
                 yield number, row
     except csv.Error:
         raise wrong(file, "must be a comma-separated table.", _CORRECT) from None
+
+
+def _scan_videos(folder: Path) -> tuple[dict[str, int], list[Problem]]:
+    """Frames of each readable video, 0 if nobody is seen, and what is damaged."""
+    n_frames: dict[str, int] = {}
+    problems = []
+    for file in sorted(folder.glob("*.csv")):
+        try:
+            triples = read_video(file)
+        except InputError as error:
+            problems.append(error.problem)
+            continue
+        somebody = np.isfinite(triples[..., :2]).any()
+        n_frames[file.stem] = len(triples) if somebody else 0
+    return n_frames, problems
 
 
 def _split_patients(file: Path) -> dict[str, str]:

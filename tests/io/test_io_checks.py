@@ -73,6 +73,7 @@ def test_every_walk_of_a_store_is_checked(tmp_path, raw_walk):
     path = write_store(
         tmp_path / "s.zarr", [raw_walk("a", n_frames=80), raw_walk("b", n_frames=9)]
     )
+    assert check_path(tmp_path) == check_path(path)
     (problem,) = check_path(path)
     assert problem.where == f"{path}: b"
     assert problem.what == "has only 9 frames."
