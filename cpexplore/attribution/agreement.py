@@ -122,8 +122,8 @@ def rank_agreement(
         rows.append(
             {
                 **part[keys].iloc[0],
-                "kendall": np.mean(taus) if pairs else np.nan,
-                "top_overlap": np.mean(shared) if pairs else np.nan,
+                "kendall": pd.Series(taus, dtype=float).mean(),
+                "top_overlap": pd.Series(shared, dtype=float).mean(),
                 "n_pairs": len(pairs),
             }
         )

@@ -190,12 +190,10 @@ def test_missing_patients_and_dimensions_are_named():
         rank_joints(saliency, groups=["p", "q"], normalise="minmax")
 
     assert str(patient.value) == (
-        "`groups` must have an entry for every walk; 1 are missing, the first is "
-        "'b'."
+        "`groups` must have an entry for every walk; 1 are missing, the first is 'b'."
     )
     assert str(length.value) == (
         "`groups` must have one entry per window or walk; got the shape (1,) for 2."
-        ""
     )
     assert str(dims.value) == (
         "`saliency` lacks the dimensions 'keypoint'; it has 'joint', 'time', 'window'."
