@@ -27,6 +27,7 @@ from cpexplore.learning.fold_models import (
     save_fold_models,
 )
 from cpexplore.learning.scaling import FeatureScaler
+from cpexplore.learning.threads import one_thread
 from cpexplore.learning.training import FitConfig, FitResult, fit, predict, seeded
 from cpexplore.learning.variants import BACKBONES, TABULAR, CrossvalSpec, Variant
 from cpexplore.models.baselines import Boosting, Logit, fit_boosting, fit_logit
@@ -132,12 +133,8 @@ def run_fold(task: FoldTask) -> None:
     """
     if task.part("oof").exists():
         return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         Fold(task).run()
-    finally:
-        torch.set_num_threads(threads)
 
 
 class Fold:

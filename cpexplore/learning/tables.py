@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from cpexplore._validation import check_columns
 from cpexplore.cohort import Cohort
@@ -17,17 +18,20 @@ def missingness_table(cohort: Cohort) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Index ``walk_id``; ``duration_s`` and ``tracked_ratio``, the share of frames
-        and keypoints with a position.
+        and keypoints that the detector saw (filled ones do not count).
     """
     index = cohort.index
-    tracked = [
-        np.isfinite(cohort.walk(walk_id)["position"].values).mean()
-        for walk_id in index.index
-    ]
+    tracked = [_tracked(cohort.walk(walk_id)) for walk_id in index.index]
     return pd.DataFrame(
         {"duration_s": index["n_frames"] / index["fps"], "tracked_ratio": tracked},
         index=index.index,
     )
+
+
+def _tracked(walk: xr.Dataset) -> float:
+    if "observed" in walk:
+        return float(walk["observed"].mean())
+    return float(np.isfinite(walk["position"].values).mean())
 
 
 def speed_table(features: pd.DataFrame) -> pd.DataFrame:

@@ -295,6 +295,12 @@ def test_tables_that_must_not_be_enough(study):
     cohort = study.cohort
     table = missingness_table(cohort)
     assert (table["tracked_ratio"] == 1).all()
+    half = {
+        name: walk.assign(observed=(walk["confidence"].dims, np.eye(4, 25) > 0))
+        for name, walk in cohort.walks.items()
+    }
+    cleaned = missingness_table(replace(cohort, walks=half))
+    np.testing.assert_allclose(cleaned["tracked_ratio"], 4 / 100)
     expected = cohort.index["n_frames"] / 25
     pd.testing.assert_series_equal(table["duration_s"], expected, check_names=False)
     assert list(metadata_table(cohort.index)) == [
