@@ -5,7 +5,7 @@ A resample is an integer weight per row (how often its child was drawn); statist
 are computed from weights and never from copied rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from scipy import sparse
 
 from cpexplore._validation import check_option, check_range
 
-_CHUNK = 64
+_CHUNK = 32
 """Resamples worked on at a time; keeps the intermediate arrays in the cache."""
 
 
@@ -173,13 +173,18 @@ def weighted_correlation(
     numpy.ndarray of shape (n_resamples, feature)
     """
     correlate = _STATISTICS[statistic]
-    weights = counts.T.astype(float)
+    blocks = [
+        np.ascontiguousarray(counts[first : first + _CHUNK].T, dtype=float)
+        for first in range(0, len(counts), _CHUNK)
+    ]
     replicates = np.full((len(counts), X.shape[1]), np.nan)
     for column, x in enumerate(X.T):
         known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
         if len(known) > 1:
             order = known[np.argsort(x[known], kind="stable")]
-            replicates[:, column] = correlate(x[order], y[order], weights, codes[order])
+            replicates[:, column] = np.concatenate(
+                list(correlate(x[order], y[order], codes[order], blocks))
+            )
     return replicates
 
 
@@ -277,52 +282,43 @@ def matrix_and_outcome(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarr
 
 
 def _spearman(
-    x: np.ndarray, y: np.ndarray, weights: np.ndarray, codes: np.ndarray
-) -> np.ndarray:
-    """Rho for sorted ``x``; ``weights`` has the shape (patient, n_resamples)."""
-    starts, ties = _tie_groups(x)
-    by_level, _ = _indicators(y)
-    rho = np.empty(weights.shape[1])
-    for first in range(0, len(rho), _CHUNK):
-        part = slice(first, first + _CHUNK)
-        w = np.ascontiguousarray(weights[:, part])[codes]  # (row, chunk)
-        total = w.sum(axis=0)
-        middle = (total + 1) / 2
-        in_tie = w if ties is None else np.add.reduceat(w, starts, axis=0)
-        in_level = by_level @ w
-        rank_x = _midranks(in_tie) - middle
-        rank_y = _midranks(in_level) - middle
-        weighted = w * (rank_x if ties is None else rank_x[ties])
-        covariance = ((by_level @ weighted) * rank_y).sum(axis=0)
-        spread_x = np.square(rank_x, out=rank_x)
-        variance_x = np.einsum("ij,ij->j", in_tie, spread_x)
-        variance_y = np.einsum("ij,ij->j", in_level, rank_y**2)
-        rho[part] = _ratio(covariance, variance_x, variance_y)
-    return rho
+    x: np.ndarray, y: np.ndarray, codes: np.ndarray, blocks: Sequence[np.ndarray]
+) -> Iterator[np.ndarray]:
+    """Rho for sorted ``x``; a block has the shape (patient, resample)."""
+    by_value, place = _indicators(x)
+    by_level, level = _indicators(y)
+    shape = (level.max() + 1, len(blocks[0]))
+    of_level = sparse.csr_array((np.ones(len(y)), (level, codes)), shape)
+    is_tied = place.max() + 1 < len(x)
+    for weights in blocks:
+        w = np.take(weights, codes, axis=0)
+        in_tie = by_value @ w if is_tied else w
+        in_level = of_level @ weights
+        ranks = _midranks(in_tie)
+        spread = _spread(in_tie) * _spread(in_level)
+        w *= np.take(ranks, place, axis=0) if is_tied else ranks
+        rank_y = _midranks(in_level) - (in_level.sum(axis=0) + 1) / 2
+        yield _ratio(np.einsum("lb,lb->b", by_level @ w, rank_y), spread)
 
 
 def _kendall(
-    x: np.ndarray, y: np.ndarray, weights: np.ndarray, codes: np.ndarray
-) -> np.ndarray:
+    x: np.ndarray, y: np.ndarray, codes: np.ndarray, blocks: Sequence[np.ndarray]
+) -> Iterator[np.ndarray]:
     """Tau-b as three quadratic forms in the weights of the patients."""
     sign_x = np.sign(x[:, None] - x)
     sign_y = np.sign(y[:, None] - y)
-
-    def pairs(matrix: np.ndarray) -> np.ndarray:
-        of_patients = np.zeros((len(weights), len(weights)))
-        rows = np.zeros((len(weights), len(x)))
-        np.add.at(rows, codes, matrix)
-        np.add.at(of_patients.T, codes, rows.T)
-        return np.einsum("pb,pb->b", weights, of_patients @ weights)
-
-    return _ratio(pairs(sign_x * sign_y), pairs(sign_x**2), pairs(sign_y**2))
-
-
-def _tie_groups(x: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Where each group of equal values starts; its number by row, None without ties."""
-    is_first = np.r_[True, x[1:] != x[:-1]]
-    starts = np.flatnonzero(is_first)
-    return starts, None if is_first.all() else np.cumsum(is_first) - 1
+    shape = (len(blocks[0]), len(x))
+    by_patient = sparse.csr_array((np.ones(len(x)), (codes, np.arange(len(x)))), shape)
+    both, only_x, only_y = (
+        by_patient @ (by_patient @ pairs).T
+        for pairs in (sign_x * sign_y, sign_x**2, sign_y**2)
+    )
+    for weights in blocks:
+        concordant, untied_x, untied_y = (
+            np.einsum("pb,pb->b", weights, pairs @ weights)
+            for pairs in (both, only_x, only_y)
+        )
+        yield _ratio(concordant, untied_x * untied_y)
 
 
 def _indicators(values: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
@@ -334,19 +330,25 @@ def _indicators(values: np.ndarray) -> tuple[sparse.csr_array, np.ndarray]:
 
 def _midranks(weights: np.ndarray) -> np.ndarray:
     """Midranks of the sorted groups (axis 0) that carry these weights."""
-    return np.cumsum(weights, axis=0) - weights / 2 + 0.5
+    ranks = np.cumsum(weights, axis=0)
+    ranks -= weights / 2
+    ranks += 0.5
+    return ranks
 
 
-def _ratio(
-    covariance: np.ndarray, variance_x: np.ndarray, variance_y: np.ndarray
-) -> np.ndarray:
-    scale = np.sqrt(variance_x) * np.sqrt(variance_y)
-    return np.divide(
-        covariance, scale, out=np.full_like(covariance, np.nan), where=scale > 0
-    )
+def _spread(weights: np.ndarray) -> np.ndarray:
+    """Sum of squares of midranks about their mean, from the sizes of the ties."""
+    cubes = np.einsum("gb,gb->b", weights * weights, weights)
+    return (weights.sum(axis=0) ** 3 - cubes) / 12
 
 
-_STATISTICS: dict[str, Callable[..., np.ndarray]] = {
+def _ratio(covariance: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Covariance over the root of the product of variances; NaN where that is 0."""
+    defined = spread > 0
+    return np.where(defined, covariance / np.sqrt(np.where(defined, spread, 1)), np.nan)
+
+
+_STATISTICS: dict[str, Callable[..., Iterator[np.ndarray]]] = {
     "spearman": _spearman,
     "kendall": _kendall,
 }
