@@ -11,10 +11,10 @@ from cpexplore import gmfcs
 from cpexplore.gait import detect_events, joint_angles
 from cpexplore.io.store import WalkStore
 from cpexplore.runs import Run
-from cpexplore.view.overview import Choice, association, feature_label, figure_overview
+from cpexplore.view.labels import feature_label, model_label
+from cpexplore.view.overview import Choice, association, figure_overview
 from cpexplore.view.player import SkeletonPlayer, walk_saliency
 from cpexplore.view.player.clip import angle_label, level_label, method_label
-from cpexplore.view.labels import model_label
 from cpexplore.view.tables import PROBABILITIES, predicted_level
 
 DEFAULT_MODEL = "fusion_cross_attention"

@@ -12,22 +12,14 @@ from plotly.subplots import make_subplots
 
 from cpexplore import gmfcs
 from cpexplore.runs import Run
+from cpexplore.view.labels import feature_label, model_label, readable
 from cpexplore.view.player.clip import angle_label, level_label, method_label
-from cpexplore.view.labels import model_label, readable
 from cpexplore.view.tables import confusion_counts
 
 TOP_JOINTS = 12
 """How many joints the ranking shows."""
 
 _INK, _MUTED, _GRID, _NEUTRAL = "#1c2430", "#68727f", "#e8ebef", "#5a6b7d"
-_UNITS = {
-    "deg": "°",
-    "s": "s",
-    "pct": "%",
-    "spm": "steps/min",
-    "ll": "leg lengths",
-    "llps": "leg lengths/s",
-}
 _CELLS = ((1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3))
 
 
@@ -49,18 +41,6 @@ class Choice:
     """Joint angle whose mean curves are shown."""
     model: str
     """Model of the confusion matrix."""
-
-
-def feature_label(name: str) -> str:
-    """Name a feature with its unit, for people.
-
-    Examples
-    --------
-    >>> feature_label("knee_min_stance_left_deg"), feature_label("walk_ratio")
-    ('knee min stance left, °', 'walk ratio')
-    """
-    stem, _, unit = name.rpartition("_")
-    return f"{readable(stem)}, {_UNITS[unit]}" if unit in _UNITS else readable(name)
 
 
 def association(run: Run) -> pd.DataFrame:

@@ -37,7 +37,7 @@ def make_run() -> Callable[[Path], runs.Run]:
 
 
 def write_run(path: Path) -> runs.Run:
-    """Write every file that the explorer reads: 16 walks of 8 children."""
+    """Write every file that explorer and report read: 16 walks of 8 children."""
     rng = np.random.default_rng(7)
     index = _index()
     cleaned = [
@@ -50,6 +50,16 @@ def write_run(path: Path) -> runs.Run:
         "features": features,
         "oof": _oof(index, rng),
         "ranking": _ranking(rng),
+        "folds": index[["patient_id"]].reset_index().assign(seed=0, fold=0),
+        "metrics": _metrics(rng),
+        "comparisons": _comparisons(),
+        "selection": pd.DataFrame(
+            {"feature": FEATURES, "kept": 1, "score": 0.2}
+        ).assign(seed=0, fold=0),
+        "feature_reasons": pd.DataFrame(
+            [("P1_V2", FEATURES[2], "too few cycles")],
+            columns=["walk_id", "feature", "reason"],
+        ),
     }
     for name, table in tables.items():
         runs.write_table(path / runs.FILES[name], table)
@@ -57,10 +67,11 @@ def write_run(path: Path) -> runs.Run:
     runs.write_netcdf(path / runs.FILES["saliency"], _saliency(cleaned, rng))
     write_store(path / "walks.zarr", cleaned)
     (path / "statistics").mkdir()
-    _association(features, rng).to_csv(
-        path / "statistics" / "association.csv", index=False
-    )
-    runs.write_json(path / runs.FILES["config"], {"preset": "test"})
+    association = _association(features, rng)
+    for name in ("association", "odds_ratios"):
+        association.to_csv(path / "statistics" / f"{name}.csv", index=False)
+    config = {"cohort": "simulated", "preset": "test"}
+    runs.write_json(path / runs.FILES["config"], config)
     return runs.load_run(path)
 
 
@@ -128,6 +139,28 @@ def _oof(index: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     return pd.concat(rows, ignore_index=True)
 
 
+def _metrics(rng: np.random.Generator) -> pd.DataFrame:
+    names = ("accuracy", "balanced_accuracy", "linear_kappa", "quadratic_kappa", "mae")
+    rows = [(name, "all") for name in (*names, "within_one")]
+    rows += [("recall", level) for level in gmfcs.LEVELS]
+    parts = [
+        pd.DataFrame(rows, columns=["metric", "level"]).assign(
+            model=model, estimate=rng.uniform(0.3, 0.7, len(rows))
+        )
+        for model in MODELS
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    spread = {"ci_low": table["estimate"] - 0.1, "ci_high": table["estimate"] + 0.1}
+    return table.assign(**spread, ci_level=0.95, n_walks=16, n_patients=8)
+
+
+def _comparisons() -> pd.DataFrame:
+    row = {"model_a": "fusion_cross_attention", "model_b": "skeleton"}
+    row |= {"metric": "accuracy", "estimate": 0.02, "ci_low": -0.1, "ci_high": 0.14}
+    row |= {"ci_level": 0.95, "p_value": 0.7, "n_walks": 16, "n_patients": 8}
+    return pd.DataFrame([row])
+
+
 def _ranking(rng: np.random.Generator) -> pd.DataFrame:
     keypoints = KEYPOINT_SETS["body_25"].keypoints
     parts = []
@@ -172,6 +205,7 @@ def _association(features: pd.DataFrame, rng: np.random.Generator) -> pd.DataFra
     rho = rng.uniform(-0.8, 0.8, features.shape[1])
     columns = {"feature": features.columns, "estimate": rho, "ci_low": rho - 0.1}
     columns |= {"ci_high": rho + 0.1, "q_value": (1 - np.abs(rho)) / 5}
+    columns |= {"n_rows": 16, "n_missing": features.isna().sum().to_numpy()}
     return pd.DataFrame(columns)
 
 

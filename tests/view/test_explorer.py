@@ -14,7 +14,6 @@ from cpexplore.view.overview import (
     TOP_JOINTS,
     Choice,
     association,
-    feature_label,
     figure_overview,
 )
 
@@ -67,7 +66,7 @@ def test_features_are_shown_by_level_with_n_and_q(run, choice):
     row = association(run).loc[choice.feature]
     title = figure.layout.annotations[1].text
     assert f"q = {row['q_value']:.2g}" in title
-    assert "knee min stance left, °" in title
+    assert "knee minimum stance, left (°)" in title
 
 
 def test_the_chosen_walk_is_ringed(run, choice):
@@ -120,11 +119,6 @@ def test_features_come_by_strength_of_evidence(run):
     q = association(run)["q_value"]
     assert q.is_monotonic_increasing
     assert set(q.index) == set(run.features.columns)
-
-
-def test_feature_names_carry_their_unit():
-    assert feature_label("cadence_spm") == "cadence, steps/min"
-    assert feature_label("step_width_asym_ratio") == "step width asym ratio"
 
 
 def test_controls_move_player_and_figure_together(run):

@@ -60,7 +60,7 @@ class Clip:
         """First frame with evidence; 0 where there is none."""
         if self.saliency is None:
             return 0
-        known = self.saliency.notnull().any(["method", "level", "keypoint"])
+        known = self.saliency.count(["method", "level", "keypoint"]) > 0
         return int(known.values.argmax())
 
     @property
