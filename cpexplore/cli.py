@@ -5,6 +5,7 @@ traceback. Heavy imports happen inside the commands, so that ``--help`` is insta
 """
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -44,9 +45,10 @@ def run(
     """Run the whole method: features, skeleton network, fusion, statistics, report."""
     from cpexplore import pipeline
 
-    finished = pipeline.run(
-        pipeline.load_cohort(cohort), preset=preset, out=out, n_jobs=jobs, seed=seed
-    )
+    loaded = pipeline.load_cohort(cohort)
+    for note in loaded.notes:
+        typer.echo(note)
+    finished = pipeline.run(loaded, preset=preset, out=out, n_jobs=jobs, seed=seed)
     for file in sorted(finished.path.iterdir()):
         typer.echo(str(file))
     typer.echo(f"report: {finished.path / 'report.html'}")
@@ -98,6 +100,10 @@ def pose(
     out: Annotated[
         Path | None, typer.Option(help="Walk to write; default VIDEO.nc.")
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="MediaPipe .task file; default CPEXPLORE_POSE_MODEL."),
+    ] = None,
     fps: Fps = None,
     keypoint_set: Keypoints = None,
 ) -> None:
@@ -106,7 +112,7 @@ def pose(
     from cpexplore.io.pose_estimation import estimate_walk
     from cpexplore.walks import convert_keypoints
 
-    walk = estimate_walk(video, fps=fps)
+    walk = estimate_walk(video, model=model, fps=fps)
     if keypoint_set is not None:
         walk = convert_keypoints(walk, keypoint_set)
     target = out or video.with_suffix(".nc")
@@ -174,6 +180,7 @@ def main() -> None:
     """Run the command line and turn errors into one sentence and an exit code."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1
+    warnings.showwarning = _show_warning
     try:
         app(args=arguments)
     except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
@@ -184,6 +191,12 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("cpexplore: stopped; run the same command to resume.\n")
         sys.exit(1)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+    """Show our own warnings as one line; those of libraries are for developers."""
+    if category is UserWarning:
+        sys.stderr.write(f"cpexplore: warning: {' '.join(str(message).split())}\n")
 
 
 def _sentence(error: Exception) -> str:

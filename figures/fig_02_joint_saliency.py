@@ -27,7 +27,8 @@ def striding_pose(run: Run) -> np.ndarray:
     """Pose (keypoint, 2) of a kept walk where its ankles are furthest apart."""
     walk = run.walk(str(run.saliency["window_walk_id"].values[0]))
     position = walk["position"] - walk["position"].sel(keypoint="mid_hip")
-    complete = position.isel(time=np.isfinite(position).all(("keypoint", "space")))
+    seen = np.isfinite(position).all(("keypoint", "space")) & (walk["bout"] >= 0)
+    complete = position.isel(time=seen)
     ankles = complete.sel(keypoint=["left_ankle", "right_ankle"], space="x")
     frame = complete.isel(time=int(abs(ankles.diff("keypoint")).argmax("time").item()))
     return frame.values * [[walk["direction"].sel(time=frame["time"]).item(), 1]]

@@ -11,7 +11,7 @@ import xarray as xr
 from cpexplore import gmfcs
 from cpexplore._validation import check_option
 from cpexplore.cohort import Cohort
-from cpexplore.io.files import write_folder_atomic
+from cpexplore.io.files import check_new_folder, write_folder_atomic
 from cpexplore.io.release import (
     COVARIATES,
     FPS,
@@ -64,11 +64,7 @@ def write_gaitlab(cohort: Cohort, root: str | Path, *, dirt: str = "release") ->
     """
     root = Path(root)
     check_option("dirt", dirt, ("release", "none"))
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise FileExistsError(
-            f"`root` must be a new or empty folder; {str(root)!r} is not. "
-            "Choose another one."
-        )
+    check_new_folder(root, name="root")
     unsafe = [i for i in cohort.index.index if Path(i).name != i or "\\" in i]
     if unsafe:
         raise ValueError(

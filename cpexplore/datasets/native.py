@@ -6,7 +6,7 @@ import pandas as pd
 
 from cpexplore import gmfcs
 from cpexplore.cohort import Cohort
-from cpexplore.io.files import write_folder_atomic
+from cpexplore.io.files import check_new_folder, write_folder_atomic
 from cpexplore.io.store import WalkStore, write_store
 from cpexplore.simulate import SimulatedWalks
 
@@ -27,7 +27,7 @@ def write_native(cohort: Cohort, root: str | Path) -> Path:
     cohort : Cohort
         Simulated cohorts also write their true events and parameters.
     root : str or path
-        The folder; must not exist.
+        A new or empty folder.
 
     Returns
     -------
@@ -37,13 +37,10 @@ def write_native(cohort: Cohort, root: str | Path) -> Path:
     Raises
     ------
     FileExistsError
-        If ``root`` exists.
+        If ``root`` holds something.
     """
     root = Path(root)
-    if root.exists():
-        raise FileExistsError(
-            f"`root` must be a new folder; {str(root)!r} exists. Choose another one."
-        )
+    check_new_folder(root, name="root")
     return write_folder_atomic(root, lambda folder: _write(cohort, folder))
 
 

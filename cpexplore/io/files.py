@@ -7,6 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 
+def check_new_folder(path: Path, *, name: str) -> None:
+    """Raise unless a folder may be written at ``path`` without losing anything.
+
+    Raises
+    ------
+    FileExistsError
+        If ``path`` is a file, or a folder that holds something.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(
+            f"`{name}` must be a new or empty folder; {str(path)!r} is not. "
+            "Choose another one."
+        )
+
+
 def write_atomic(path: Path, write: Callable[[Path], object]) -> Path:
     """Write a file so that it is either complete or absent.
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from cpexplore.cohort import Cohort
+from cpexplore.io.files import check_new_folder
 from cpexplore.runs import FILES, load_run, write_json
 from cpexplore.simulate import PARAMETERS
 from cpexplore.windows import WindowConfig
@@ -60,7 +61,9 @@ def claim(out: Path, config: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        If ``out`` holds another study or other files.
+        If ``out`` holds another study.
+    FileExistsError
+        If ``out`` holds something else.
     """
     if (out / FILES["config"]).exists():
         held = load_run(out).config
@@ -71,10 +74,6 @@ def claim(out: Path, config: Mapping[str, Any]) -> None:
                 f"holds one with another {', '.join(differing)}. Choose another "
                 "folder or delete it."
             )
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(
-            f"`out` must be a new or empty folder; {str(out)!r} holds other files. "
-            "Choose another one."
-        )
-    else:
-        write_json(out / FILES["config"], config)
+        return
+    check_new_folder(out, name="out")
+    write_json(out / FILES["config"], config)

@@ -125,8 +125,9 @@ def run(
     Raises
     ------
     ValueError
-        If ``preset`` is unknown, no walk has a level, or ``out`` holds something
-        else.
+        If ``preset`` is unknown, no walk has a level, or ``out`` holds another study.
+    FileExistsError
+        If ``out`` holds something that is no run.
     """
     check_option("preset", preset, PRESETS)
     check_range("folds", folds, low=2)

@@ -1,0 +1,5 @@
+"""``python -m cpexplore``."""
+
+from cpexplore.cli import main
+
+main()

@@ -1,0 +1,72 @@
+"""One walk explained by the models of a finished run."""
+
+import numpy as np
+import pytest
+
+from cpexplore import datasets, gmfcs, pipeline
+from cpexplore.pipeline.explaining import fold_models_for
+from cpexplore.view.explanation import write_explanation
+
+P = [f"p_{level}" for level in gmfcs.LEVELS]
+
+
+@pytest.fixture(scope="module")
+def explained(small_run):
+    return pipeline.explain(datasets.sample_walk("sports2d"), small_run)
+
+
+def test_the_real_walk_is_that_of_a_healthy_adult(explained):
+    features = explained.features
+    assert 90 < features["cadence_spm"] < 130
+    assert 56 < features["stance_mean_pct"] < 66
+    assert 50 < features["knee_max_swing_mean_deg"] < 75
+    assert -5 < features["knee_min_stance_mean_deg"] < 15
+
+
+def test_probabilities_and_set_are_of_levels(explained):
+    table = explained.probabilities.set_index("model")
+    np.testing.assert_allclose(table[P].sum(axis=1), 1, atol=1e-6)
+    first = table.loc["fusion_cross_attention", P].to_numpy(float).argmax()
+    assert gmfcs.LEVELS[first] in explained.prediction_set
+
+
+def test_saliency_lies_on_the_clock_of_the_walk(explained):
+    assert explained.saliency.dims == ("method", "level", "time", "keypoint")
+    np.testing.assert_array_equal(explained.saliency["time"], explained.walk["time"])
+    assert np.isfinite(explained.saliency).any()
+
+
+def test_contributions_say_what_moved_the_level(explained):
+    table = explained.contributions
+    assert table["effect"].abs().is_monotonic_decreasing
+    own = explained.features[table["feature"]].to_numpy()
+    np.testing.assert_allclose(table["value"], own)
+
+
+def test_the_page_says_that_the_models_know_only_simulated_children(
+    explained, tmp_path
+):
+    page = write_explanation(explained, out=tmp_path / "explain.html").read_text()
+    assert "The models were trained on simulated children" in page
+    assert "Research use only; not a medical device." in page
+    assert "Real recordings" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_a_walk_of_the_run_is_asked_of_models_that_have_not_seen_its_patient(
+    small_run,
+):
+    walk_id = small_run.index.index[0]
+    row = small_run.folds.set_index("walk_id").loc[walk_id]
+    models = fold_models_for(small_run.walk(walk_id), small_run)
+    assert [m.fold for m in models] == [row["fold"]]
+    every = fold_models_for(datasets.sample_walk("sports2d"), small_run)
+    assert [m.fold for m in every] == [0, 1, 2]
+
+
+def test_a_walk_without_any_point_is_refused(small_run):
+    walk = datasets.sample_walk("sports2d")
+    empty = walk.assign(position=walk["position"] * np.nan)
+    sentence = "`walk` must have at least one detected keypoint; 'sports2d' has none."
+    with pytest.raises(ValueError, match=sentence):
+        pipeline.explain(empty, small_run)
