@@ -91,8 +91,8 @@ def audit(
     Notes
     -----
     A keypoint that is taken away moves as the skeleton would carry it: its mean pose
-    plus the displacement that the remaining keypoints give it along the bones. With
-    none left, the mean pose stands still.
+    plus the displacement that the remaining keypoints give it along the bones, fading
+    with their number. With none left, the mean pose stands still.
 
     References
     ----------
@@ -129,6 +129,10 @@ def audit(
         n_walks=by_walk.notna().sum().to_numpy(),
         n_patients=children.notna().sum().to_numpy(),
     )
+
+
+_FADING = 0.5
+"""Pull towards the mean pose; along a limb, a displacement halves from bone to bone."""
 
 
 class _Subject:
@@ -193,11 +197,11 @@ def without(
     Returns
     -------
     Tensor of shape (N, C, T, V)
-        Hidden keypoints at their mean place plus the harmonic extension, along the
-        bones, of how far the others are from theirs; the confidence stays.
+        Hidden keypoints at their mean place plus what the displacements of the others
+        give them along the bones, half of it per bone; the confidence stays.
     """
     bones = torch.as_tensor(hops == 1).to(x.dtype)
-    stiffness = torch.diag(bones.sum(0)) - bones + 1e-3 * torch.eye(len(bones))
+    stiffness = torch.diag(bones.sum(0) + _FADING) - bones
     system = torch.where(hidden[:, :, None], stiffness, torch.eye(len(bones)).to(x))
     pose = x[:, :2].mean(2, keepdim=True)
     moved = (x[:, :2] - pose).masked_fill(hidden[:, None, None], 0.0)
