@@ -178,7 +178,7 @@ class Parameters:
     )
     """Chance per frame of crossing that a swap of the legs begins."""
     lost_share: dict[str, float] = _derived(
-        _by_level(0.10, 0.11, 0.19, 0.32), f"{_GILLETTE}: keep-rates .87 .86 .77 .65"
+        _by_level(0.10, 0.11, 0.18, 0.28), f"{_GILLETTE}: keep-rates .87 .86 .77 .65"
     )
     """Share of time in stretches where a leg is hardly seen."""
     other_person: dict[str, float] = _assumed(

@@ -1,7 +1,7 @@
 """How a child walks: a course of passes and turns, and leg angles that fit the ground.
 
-Everything runs on an inner clock, a multiple of the frame rate of at least 25 Hz, so
-that feet are pinned between frames too. Lengths are in leg lengths.
+Everything runs on an inner clock, the frame rate or a multiple of it of at least 25 Hz.
+Lengths are in leg lengths.
 """
 
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ SIDES = ("left", "right")
 
 _LEAST_RATE = 25.0
 _TURN_PACE = 0.4
+_HIP_FACTORS = (0.75, 1.25)
 _RIPPLE_DEG = 1.5
 _CLEARANCE = 0.018
 
@@ -130,17 +131,7 @@ def step_length(cycles: np.ndarray, stance: float) -> float:
     float
         Leg lengths.
     """
-    double = np.linspace(0, stance - 0.5, 7)
-    leading, trailing = (
-        _nominal_phase(double, stance),
-        _nominal_phase(double + 0.5, stance),
-    )
-    at = np.stack([np.r_[leading, trailing], np.r_[trailing, leading]])
-    joints, pelvis = _evaluate(cycles, at)
-    segments = chain.inclinations(joints, pelvis)
-    u = chain.ground_vector(segments, segments[:, 2] >= 0)[0]
-    n = len(double)
-    return float((u[0, :n] - u[1, :n] + u[1, n:] - u[0, n:]).mean() / 2)
+    return _step_of(*_double_support(cycles, stance))
 
 
 def plan_course(child: Child, *, rng: np.random.Generator) -> Course:
@@ -202,19 +193,42 @@ def move_legs(child: Child, course: Course, *, rng: np.random.Generator) -> LegM
 
 
 def _with_step_length(cycles: np.ndarray, child: Child) -> np.ndarray:
+    """Scale the hips about their mean so that the wanted step comes out, or nearly."""
     wanted = child.speed_mps / (child.cadence_spm / 60) / child.leg_length_m
     stance = curves.stance_fraction(child.froude_speed)
-    factors = np.linspace(0.75, 1.25, 5)
-    candidates = [_hip_scaled(cycles, factor) for factor in factors]
-    lengths = [step_length(candidate, stance) for candidate in candidates]
-    return _hip_scaled(cycles, float(np.interp(wanted, lengths, factors)))
-
-
-def _hip_scaled(cycles: np.ndarray, factor: float) -> np.ndarray:
-    scaled = cycles.copy()
+    joints, pelvis = _double_support(cycles, stance)
     mean = cycles[:, 0].mean(axis=-1, keepdims=True)
-    scaled[:, 0] = mean + factor * (cycles[:, 0] - mean)
-    return scaled
+    factors = np.linspace(*_HIP_FACTORS, 5)
+    lengths = []
+    for factor in factors:
+        scaled = joints.copy()
+        scaled[:, 0] = np.radians(mean) + factor * (joints[:, 0] - np.radians(mean))
+        lengths.append(_step_of(scaled, pelvis))
+    factor = np.interp(wanted, lengths, factors)
+    cycles = cycles.copy()
+    cycles[:, 0] = mean + factor * (cycles[:, 0] - mean)
+    return cycles
+
+
+def _double_support(cycles: np.ndarray, stance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Joints and pelvis at seven instants of either double support, left leading first.
+
+    The second half is the other double support, so that side, joint and 14 instants
+    are the axes.
+    """
+    double = np.linspace(0, stance - 0.5, 7)
+    leading = _nominal_phase(double, stance)
+    trailing = _nominal_phase(double + 0.5, stance)
+    at = np.stack([np.r_[leading, trailing], np.r_[trailing, leading]])
+    return _evaluate(cycles, at)
+
+
+def _step_of(joints: np.ndarray, pelvis: np.ndarray) -> float:
+    """Mean distance of the leading from the trailing footprint."""
+    segments = chain.inclinations(joints, pelvis)
+    left, right = chain.ground_vector(segments, segments[:, 2] >= 0)[0]
+    n = len(left) // 2
+    return float(np.mean(np.r_[(left - right)[:n], (right - left)[n:]]))
 
 
 def _evaluate(cycles: np.ndarray, phase: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

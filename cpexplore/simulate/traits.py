@@ -84,7 +84,7 @@ def limbs(
 ) -> tuple[tuple[Limb, Limb], str]:
     """Left and right limb, and the affected side."""
     mix = _MIXES[_pick(PARAMETERS.patterns[level], person.pattern_rank)]
-    weight = _blend_weight(severity)
+    weight = blend_weight(severity)
     stiff = person.limb_ranks[:, 1] < PARAMETERS.stiff_knee[level]
     chosen = [PATTERNS[int(rank * len(PATTERNS))] for rank in person.limb_ranks[:, 0]]
     patterns, weights = [mix, mix], np.array([weight, weight])
@@ -101,7 +101,7 @@ def limbs(
     return (left, right), side
 
 
-def _blend_weight(severity: float) -> float:
+def blend_weight(severity: float) -> float:
     """Blend weight by severity: straight lines through the level means."""
     known = sorted((PARAMETERS.gdi[k], PARAMETERS.blend[k]) for k in LEVELS)
     gdi, blend = np.array(known).T

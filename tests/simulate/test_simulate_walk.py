@@ -1,5 +1,7 @@
 """Physics and repeatability of simulated walks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -57,3 +59,71 @@ def test_the_same_child_gives_the_same_bytes_and_another_seed_does_not():
     assert first.identical(again)
     other = simulate_walk(draw_children(8, seed=6)[2])[0]
     assert not first["position"].equals(other["position"])
+
+
+@pytest.fixture(scope="module")
+def fast():
+    """A child filmed at 100 Hz, to see the moment of contact."""
+    child = draw_children(16, seed=3)[2]
+    return simulate_walk(replace(child, fps=100.0, n_frames=900))[1]
+
+
+def test_feet_touch_and_leave_the_ground_when_the_events_say(fast):
+    time, late = fast.bout["time"].values, []
+    for side in ("left", "right"):
+        foot = fast.points.sel(keypoint=[f"{side}_heel", f"{side}_big_toe"], axis="y")
+        down = (foot.min("keypoint") < 0.0015 * fast.child.leg_length_m).values
+        lands, lifts = (np.flatnonzero(np.diff(down.astype(int)) == k) for k in (1, -1))
+        events = fast.events.query("side == @side and 0.3 < time_s < 8.7")
+        for event, when in zip(events["event"], events["time_s"], strict=True):
+            edges = lands if event == "initial_contact" else lifts
+            moments = (time[edges] + time[edges + 1]) / 2
+            late.append(np.abs(moments - when).min())
+    assert len(late) > 20
+    assert np.median(late) < 0.006
+    assert np.mean(np.array(late) < 0.010) > 0.9
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_angles_come_back_from_the_points(fast, side):
+    heading = np.sign(np.gradient(fast.points.sel(keypoint="mid_hip", axis="x")))
+    straight = fast.bout.values >= 0
+
+    def inclination(upper, lower):
+        bone = fast.points.sel(keypoint=lower) - fast.points.sel(keypoint=upper)
+        ahead = bone.sel(axis="x").values * heading
+        return np.degrees(np.arctan2(ahead, -bone.sel(axis="y").values))
+
+    thigh = inclination(f"{side}_hip", f"{side}_knee")
+    knee = thigh - inclination(f"{side}_knee", f"{side}_ankle")
+    for name, angle in (("thigh_deg", thigh), ("knee_flexion_deg", knee)):
+        true = fast.angles[name].sel(side=side).values
+        np.testing.assert_allclose(angle[straight], true[straight], atol=0.1)
+    trunk = inclination("neck", "mid_hip")
+    np.testing.assert_allclose(
+        -trunk[straight], fast.angles["trunk_lean_deg"].values[straight], atol=0.1
+    )
+
+
+def test_corrections_are_small_and_speed_is_as_wanted(simulated):
+    _, truth = simulated
+    walking = truth.bout.values >= 0
+    bent = np.abs(truth.correction.values[walking])
+    assert np.median(bent, axis=(0, 1)).max() < 6
+    wanted = truth.child
+    assert truth.parameters["speed_mps"] == pytest.approx(wanted.speed_mps, rel=0.2)
+    assert truth.parameters["cadence_spm"] == pytest.approx(
+        wanted.cadence_spm, rel=0.05
+    )
+
+
+def test_nothing_of_the_truth_is_in_the_walk(simulated):
+    walk, _ = simulated
+    assert set(walk.variables) == {
+        *("position", "confidence"),
+        *("time", "keypoint", "space"),
+    }
+    assert set(walk.attrs) == {
+        *("fps", "walk_id", "patient_id", "keypoint_set"),
+        *("source", "simulated", "schema"),
+    }

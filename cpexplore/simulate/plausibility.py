@@ -1,0 +1,224 @@
+"""Simulated against published numbers, row by row."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
+
+from cpexplore.gmfcs import LEVELS
+from cpexplore.simulate.assumptions import PARAMETERS
+from cpexplore.simulate.children import Child
+from cpexplore.simulate.labels import reference_labels
+from cpexplore.simulate.walk import simulate_walk
+
+_CLIP, _CLIP_STRIDE, _CLIP_END, _CLIP_MISSING = 124, 31, 500, 0.25
+_JUDGED = [f"{s}_{j}" for s in ("left", "right") for j in ("hip", "knee", "ankle")]
+_JUDGED += ["left_big_toe", "right_big_toe"]
+_GILLETTE = "Kidzinski 2020, public release"
+_SCHWARTZ = "Schwartz 2008"
+
+
+def measure(children: Iterable[Child], *, n_jobs: int = 1) -> pd.DataFrame:
+    """Simulate walks and measure their truth and their tracking.
+
+    Parameters
+    ----------
+    children : iterable of Child
+        One per walk.
+    n_jobs : int
+        Processes; see :class:`joblib.Parallel`. The result does not depend on it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``walk_id``: who walked, the parameters of :class:`Truth`, the share of
+        clips kept and of points missing or swapped, and the median correction (deg)
+        of hip, knee and ankle.
+    """
+    rows = Parallel(n_jobs=n_jobs)(delayed(_measured)(child) for child in children)
+    return pd.DataFrame(rows).set_index("walk_id")
+
+
+def plausibility(measured: pd.DataFrame, children: list[Child]) -> pd.DataFrame:
+    """Compare simulated children with published numbers.
+
+    Parameters
+    ----------
+    measured : pandas.DataFrame
+        From :func:`measure`, at least 100 walks with a level.
+    children : list of Child
+        The same walks in the same order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``quantity, level, published, tolerance, simulated, within, source``;
+        ``tolerance`` is what the simulator promises, not a spread.
+    """
+    labels = reference_labels(children).join(measured[["gmfcs", "patient_id"]])
+    rows = [
+        *_means_by_level(measured),
+        *_correlations(measured, labels),
+        *_label_rows(labels),
+        *_visits(measured),
+        *_physics(measured),
+    ]
+    columns = ["quantity", "level", "published", "tolerance", "simulated", "source"]
+    table = pd.DataFrame(rows, columns=columns)
+    off = (table["simulated"] - table["published"]).abs()
+    return table.assign(within=off <= table["tolerance"])
+
+
+def typical_plausibility(measured: pd.DataFrame) -> pd.DataFrame:
+    """Compare typical children, measured at their four speeds, with published numbers.
+
+    Parameters
+    ----------
+    measured : pandas.DataFrame
+        From :func:`measure` of :func:`td_children`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of :func:`plausibility`; ``level`` is the speed.
+    """
+    by_speed = measured.groupby("visit_id").mean(numeric_only=True)
+    knee = measured[["knee_min_stance_left_deg", "knee_min_stance_right_deg"]]
+    free = measured["visit_id"] == "free"
+    rows = [
+        ("stance, % of cycle", speed, pct, 1.5, by_speed.loc[speed, "stance_pct"])
+        for speed, pct in (("free", 59), ("slow", 62), ("very_slow", 68))
+    ]
+    rows.append(
+        ("knee min stance, deg", "free", 6.2, 2.0, knee[free].to_numpy().mean())
+    )
+    table = pd.DataFrame(
+        [(*row, _SCHWARTZ) for row in rows]
+        + [
+            ("speed, m/s", "free", 1.2, 0.1, by_speed.loc["free", "speed_mps"], "P"),
+            ("cadence, /min", "free", 125, 6, by_speed.loc["free", "cadence_spm"], "P"),
+        ],
+        columns=["quantity", "level", "published", "tolerance", "simulated", "source"],
+    ).replace({"source": {"P": "Pinzone 2014"}})
+    off = (table["simulated"] - table["published"]).abs()
+    return table.assign(within=off <= table["tolerance"])
+
+
+def _measured(child: Child) -> dict[str, object]:
+    walk, truth = simulate_walk(child)
+    seen = walk["position"].sel(keypoint=_JUDGED, space="x").notna().values
+    starts = range(0, min(len(seen), _CLIP_END) - _CLIP + 1, _CLIP_STRIDE)
+    missing = [(~seen[s : s + _CLIP]).mean(axis=0).max() for s in starts]
+    walking = truth.bout.values >= 0
+    bent = np.median(np.abs(truth.correction.values[walking]), axis=(0, 1))
+    joints = ("hip", "knee", "ankle")
+    about = ("walk_id", "patient_id", "visit_id", "gmfcs", "device")
+    return {
+        **{name: getattr(child, name) for name in about},
+        **truth.parameters,
+        "clips_kept": float(np.mean(np.array(missing) <= _CLIP_MISSING)),
+        "missing_pct": 100 * float((~seen).mean()),
+        "swapped_pct": 100 * float(truth.swapped.mean()),
+        **{f"correction_{j}_deg": float(b) for j, b in zip(joints, bent, strict=True)},
+    }
+
+
+def _means_by_level(measured: pd.DataFrame) -> list[tuple]:
+    sides = ["knee_min_stance_left_deg", "knee_min_stance_right_deg"]
+    table = measured.assign(knee=measured[sides].mean(axis=1))
+    mean = table.groupby("gmfcs").mean(numeric_only=True)
+    keep = dict(zip(LEVELS, (0.87, 0.86, 0.77, 0.65), strict=True))
+    wanted = (
+        ("speed, m/s", "speed_mps", PARAMETERS.speed_mps, (0.05,) * 4),
+        ("cadence, steps/min", "cadence_spm", PARAMETERS.cadence_spm, (5,) * 4),
+        (
+            "knee min stance, deg",
+            "knee",
+            PARAMETERS.knee_min_stance_deg,
+            (2, 2, 2, 3.5),
+        ),
+        ("clips kept", "clips_kept", keep, (0.04, 0.04, 0.04, 0.10)),
+    )
+    return [
+        (name, level, target[level], tolerance, mean.loc[level, column], _GILLETTE)
+        for name, column, target, tolerances in wanted
+        for level, tolerance in zip(LEVELS, tolerances, strict=True)
+        if level in mean.index
+    ]
+
+
+def _correlations(measured: pd.DataFrame, labels: pd.DataFrame) -> list[tuple]:
+    knee = pd.concat(
+        [measured["knee_min_stance_left_deg"], measured["knee_min_stance_right_deg"]]
+    ).to_numpy()
+    speed = np.tile(measured["speed_mps"], 2)
+    cadence = measured["speed_mps"].corr(measured["cadence_spm"])
+    gdi = np.concatenate([labels["GDI_left"], labels["GDI_right"]])
+    flexed = np.concatenate(
+        [labels["KneeFlex_maxExtension_left"], labels["KneeFlex_maxExtension_right"]]
+    )
+    pairs = (
+        ("r(speed, cadence)", 0.645, 0.08, cadence),
+        ("r(speed, knee)", -0.15, 0.12, np.corrcoef(speed, knee)[0, 1]),
+        ("r(speed, GDI label)", 0.447, 0.08, _r(np.tile(labels["speed"], 2), gdi)),
+        ("r(knee, GDI label)", -0.42, 0.08, _r(flexed, gdi)),
+    )
+    return [(name, "all", *numbers, _GILLETTE) for name, *numbers in pairs]
+
+
+def _label_rows(labels: pd.DataFrame) -> list[tuple]:
+    gdi = labels[["GDI_left", "GDI_right"]].mean(axis=1)
+    knee = labels.filter(like="KneeFlex").mean(axis=1)
+    means = gdi.groupby(labels["gmfcs"]).mean()
+    features = labels[["speed", "cadence"]].assign(gdi=gdi, knee=knee)
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+    accuracy = cross_val_score(
+        LinearDiscriminantAnalysis(),
+        features,
+        labels["gmfcs"],
+        groups=labels["patient_id"],
+        cv=folds,
+    ).mean()
+    rows = [
+        ("GDI label", k, PARAMETERS.gdi[k], 2.5, means[k], "Malt 2016, shifted")
+        for k in LEVELS
+        if k in means.index
+    ]
+    bayes = "generator of the four labels: 66.8 %"
+    return [*rows, ("discriminant on labels", "all", 0.70, 0.10, accuracy, bayes)]
+
+
+def _visits(measured: pd.DataFrame) -> list[tuple]:
+    patients = measured.groupby("patient_id")["gmfcs"]
+    share = measured["gmfcs"].value_counts(normalize=True)
+    several = float((patients.agg(set).str.len() > 1).mean())
+    rows = [
+        ("share of walks", k, PARAMETERS.share[k], 0.04, share.get(k, 0.0), _GILLETTE)
+        for k in LEVELS
+    ]
+    return [
+        *rows,
+        ("walks per patient", "all", 1.82, 0.15, patients.size().mean(), _GILLETTE),
+        ("patients with several levels", "all", 0.153, 0.04, several, _GILLETTE),
+    ]
+
+
+def _physics(measured: pd.DataFrame) -> list[tuple]:
+    return [
+        (
+            f"median correction of the {joint}, deg",
+            "all",
+            0.0,
+            3.0,
+            measured[f"correction_{joint}_deg"].median(),
+            "least-squares closure of the leg chain",
+        )
+        for joint in ("hip", "knee", "ankle")
+    ]
+
+
+def _r(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.corrcoef(a, b)[0, 1])

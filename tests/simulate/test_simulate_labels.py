@@ -1,0 +1,115 @@
+"""Reference labels and parameters: calibrated to publications, to nothing else."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
+
+import cpexplore
+from cpexplore.cohort import INDEX_SCHEMA
+from cpexplore.gmfcs import LEVELS
+from cpexplore.simulate import PARAMETERS, draw_children, td_children
+from cpexplore.simulate.labels import reference_labels
+
+
+def labelled(world):
+    children = draw_children(300, seed=5, world=world, min_per_level=0)
+    about = pd.DataFrame({"gmfcs": c.gmfcs, "patient": c.patient_id} for c in children)
+    labels = reference_labels(children).reset_index(drop=True)
+    return about.join(labels)
+
+
+@pytest.fixture(scope="module")
+def standard():
+    return labelled("standard")
+
+
+def discriminant(table):
+    features = pd.DataFrame(
+        {
+            "speed": table["speed"],
+            "cadence": table["cadence"],
+            "gdi": table.filter(like="GDI").mean(axis=1),
+            "knee": table.filter(like="KneeFlex").mean(axis=1),
+        }
+    )
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
+    return cross_val_score(
+        LinearDiscriminantAnalysis(),
+        features,
+        table["gmfcs"],
+        groups=table["patient"],
+        cv=folds,
+    ).mean()
+
+
+@pytest.mark.parametrize("level", LEVELS[:3])
+def test_level_means_are_those_published(standard, level):
+    mean = standard[standard["gmfcs"] == level].mean(numeric_only=True)
+    assert mean["speed"] == pytest.approx(PARAMETERS.speed_mps[level], abs=0.07)
+    assert 120 * mean["cadence"] == pytest.approx(PARAMETERS.cadence_spm[level], abs=7)
+    assert mean["GDI_left"] == pytest.approx(PARAMETERS.gdi[level], abs=3)
+    assert mean["KneeFlex_maxExtension_left"] == pytest.approx(
+        PARAMETERS.knee_min_stance_deg[level], abs=4
+    )
+
+
+def test_correlations_are_those_published(standard):
+    r = standard.corr(numeric_only=True)
+    assert r.loc["speed", "cadence"] == pytest.approx(0.645, abs=0.1)
+    assert r.loc["speed", "GDI_left"] == pytest.approx(0.447, abs=0.12)
+    knee = "KneeFlex_maxExtension_left"
+    assert r.loc["speed", knee] == pytest.approx(-0.15, abs=0.15)
+    assert r.loc["GDI_left", knee] == pytest.approx(-0.42, abs=0.12)
+
+
+def test_the_four_labels_tell_the_level_as_well_as_published_ones_would(standard):
+    assert 0.60 <= discriminant(standard) <= 0.80
+
+
+def test_the_labels_of_the_null_world_tell_nothing():
+    table = labelled("null")
+    majority = table["gmfcs"].value_counts(normalize=True).max()
+    assert discriminant(table) < majority + 0.05
+
+
+def test_typical_children_have_typical_labels():
+    labels = reference_labels(td_children(30, seed=0, speeds=("free",)))
+    assert labels["GDI_left"].mean() == pytest.approx(100, abs=5)
+    assert labels["speed"].mean() == pytest.approx(1.15, abs=0.1)
+    knee = labels.filter(like="KneeFlex").to_numpy().mean()
+    assert knee == pytest.approx(6.2, abs=4)
+
+
+def test_every_parameter_says_where_it_comes_from():
+    table = PARAMETERS.table()
+    assert set(table["status"]) == {"published", "derived", "assumed"}
+    assert (table["source"].str.len() > 0).all()
+    for column in ("trunk_lean_deg", "arm_swing_deg", "hand_ahead", "blend"):
+        assert table.loc[column, "status"] == "assumed"
+
+
+def test_shares_of_mixes_are_whole():
+    for level in LEVELS:
+        assert sum(PARAMETERS.patterns[level]) == pytest.approx(1)
+        assert sum(PARAMETERS.device[level]) == pytest.approx(1)
+    assert sum(PARAMETERS.share.values()) == pytest.approx(1)
+    assert np.isfinite([PARAMETERS.speed_sd, PARAMETERS.cadence_sd]).all()
+
+
+@pytest.mark.parametrize("package", ["models", "learning", "attribution", "stats"])
+def test_what_learns_never_imports_the_simulator(package):
+    for path in Path(cpexplore.__file__).with_name(package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in getattr(node, "names", [])]
+            names.append(getattr(node, "module", None) or "")
+            assert not any(name.startswith("cpexplore.simulate") for name in names)
+
+
+def test_no_hidden_truth_is_a_column_of_the_index():
+    hidden = {"severity", "carrier", "limbs", "pattern", "weight", "seed", "plant"}
+    assert not hidden & set(INDEX_SCHEMA.columns)
