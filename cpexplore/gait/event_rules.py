@@ -149,7 +149,7 @@ def find_steps(walked: Pass) -> list[Step]:
             distance=max(1, round(_SHORTEST_STEP_S * walked.fps)),
         )
         found += [(int(peak) - 1, lead) for peak in peaks]
-    found = _alternating(sorted(found), gap)
+    found = _whole(_alternating(sorted(found), gap), gap)
     peaks = [peak for peak, _ in found]
     bounds = [0, *(_between(gap, a, b) for a, b in pairwise(peaks)), len(gap)]
     return [
@@ -170,6 +170,18 @@ def _alternating(
         else:
             kept.append((peak, lead))
     return kept
+
+
+def _whole(found: list[tuple[int, int]], gap: np.ndarray) -> list[tuple[int, int]]:
+    """Leave out a step at an end of the pass that is cut before it is half as long."""
+    lengths = [gap[peak] * (1, -1)[lead] for peak, lead in found]
+    least = np.median(lengths) / 2 if lengths else 0.0
+    ends = (0, len(gap) - 1)
+    return [
+        step
+        for step, length in zip(found, lengths, strict=True)
+        if step[0] not in ends or length >= least
+    ]
 
 
 def _between(gap: np.ndarray, first: int, second: int) -> int:
