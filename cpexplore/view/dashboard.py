@@ -160,7 +160,6 @@ class Dashboard(widgets.VBox):
             angles=joint_angles(walk),
             events=detect_events(walk),
         )
-        opened.frame = opened.clip.start
         closed, self.player = self.player, opened
         self._tell_player()
         self.player_box.children = [opened]

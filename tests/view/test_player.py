@@ -186,6 +186,15 @@ def test_a_walk_of_nothing_but_gaps_still_opens(scene):
     assert "NaN" not in re.search(r"json\">(.*?)</script>", page).group(1)
 
 
+def test_it_starts_where_there_is_something_to_see(scene):
+    walk, saliency, _ = scene
+    assert make_clip(walk, saliency).start == 0
+    walk["position"][:5] = np.nan
+    assert make_clip(walk).start == 5
+    assert make_clip(walk, saliency.isel(time=slice(30, 60))).start == 30
+    assert SkeletonPlayer(walk).frame == 5
+
+
 def test_excluded_frames_are_spans_of_the_clock(scene):
     walk, _, _ = scene
     bout = np.zeros(124, int)

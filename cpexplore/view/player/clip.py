@@ -57,11 +57,11 @@ class Clip:
 
     @property
     def start(self) -> int:
-        """First frame with evidence; 0 where there is none."""
-        if self.saliency is None:
-            return 0
-        known = self.saliency.count(["method", "level", "keypoint"]) > 0
-        return int(known.values.argmax())
+        """First frame that shows the person, with evidence where there is any."""
+        shown = self.walk["position"].count(["keypoint", "space"]) > 0
+        if self.saliency is not None:
+            shown &= self.saliency.count(["method", "level", "keypoint"]) > 0
+        return int(shown.values.argmax())
 
     @property
     def title(self) -> str:

@@ -9,6 +9,7 @@ const EVENT_S = 0.05; // an event is named while the cursor is this near
 const GUTTER = 110; // px left of the panels, for names
 const EDGE = 12; // px right of the panels
 const ROW = 9; // px per keypoint in the heat map
+const BAR = 40; // px kept free for the colour bar
 const CURVE = 66; // px per joint angle
 const AXIS = 18; // px below the panels
 const FONT = '11px system-ui, "Segoe UI", "Liberation Sans", sans-serif';
@@ -286,7 +287,8 @@ class Pane {
     const i = locate(time, t);
     const j = Math.min(i + 1, time.length - 1);
     const share = j > i ? clamp((t - time[i]) / (time[j] - time[i]), 0, 1) : 0;
-    const [width, height] = this.size;
+    const width = this.size[0];
+    const height = this.size[1] - (map ? BAR : 0);
     const n = points.length;
     let box = clip.view;
     if (this.player.follow) {

@@ -41,6 +41,13 @@ class SkeletonPlayer(anywidget.AnyWidget):
     ------
     ValueError
         If the walk is invalid, or something does not belong to it.
+
+    Notes
+    -----
+    Keys, once the player has the focus: space plays and pauses, the arrows step (ten
+    frames with shift), Home and End go to the ends, ``[`` and ``]`` to the events,
+    ``+`` and ``-`` change the speed. A click on a joint selects it; a click in the
+    heat map or the curves goes there.
     """
 
     _esm = html.MODULE
@@ -71,7 +78,8 @@ class SkeletonPlayer(anywidget.AnyWidget):
         self.clip = make_clip(walk, saliency, angles=angles, events=events)
         self._others = _clips_of(compare)
         headers, blob = pack([self.clip, *self._others])
-        first = {"level": self.clip.level, "method": self.clip.method}
+        first: dict[str, Any] = {"level": self.clip.level, "method": self.clip.method}
+        first["frame"] = self.clip.start
         scene = {"clips": headers, "colours": CIVIDIS}
         super().__init__(_scene=scene, _blob=blob, **(first | traits))
         self.layout.width = "100%"
