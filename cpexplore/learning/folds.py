@@ -121,7 +121,9 @@ def inner_split(index: pd.DataFrame, *, seed: int) -> tuple[list[str], list[str]
         # a level with fewer walks than splits is expected: IV is rare
         warnings.filterwarnings("ignore", "The least populated class")
         splits = splitter.split(index, gmfcs.encode(index["gmfcs"]), groups=patients)
-        learn, inner = next(splits)
+        # the splitter places children with many walks first: its parts are not alike
+        number = np.random.default_rng(seed).integers(_INNER_SPLITS)
+        learn, inner = list(splits)[number]
     check_disjoint(patients.iloc[learn], patients.iloc[inner])
     return index.index[learn].tolist(), index.index[inner].tolist()
 

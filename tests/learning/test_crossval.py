@@ -321,3 +321,12 @@ def test_pairs_compare_with_the_skeleton_and_the_main_fusion():
         ("skeleton", "fusion_concat"),
     ]
     assert gmfcs.LEVELS == ("I", "II", "III", "IV")
+
+
+def test_every_child_is_equally_likely_to_be_in_the_inner_part(study):
+    index = study.cohort.index
+    chosen = [inner_split(index, seed=seed)[1] for seed in range(150)]
+    patients = [set(index.loc[inner, "patient_id"]) for inner in chosen]
+    share = pd.Series([p for part in patients for p in part]).value_counts() / 150
+    assert len(share) == 40
+    assert share.between(0.08, 0.35).all()
