@@ -11,6 +11,11 @@ from cpexplore.simulate.cohort import (
     preset_cohort,
 )
 from cpexplore.simulate.planted import PLANTS, Plant
+from cpexplore.simulate.published import (
+    measure,
+    plausibility,
+    typical_plausibility,
+)
 from cpexplore.simulate.traits import Limb
 from cpexplore.simulate.walk import Truth, simulate_walk
 
@@ -28,8 +33,11 @@ __all__ = [
     "Truth",
     "cohort_of",
     "draw_children",
+    "measure",
     "planted_cohort",
+    "plausibility",
     "preset_cohort",
     "simulate_walk",
     "td_children",
+    "typical_plausibility",
 ]

@@ -1,12 +1,14 @@
 """One simulated recording: a walk as a detector would report it, and the truth."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from cpexplore.simulate import body, chain
+from cpexplore.simulate.assumptions import PARAMETERS
 from cpexplore.simulate.camera import Camera, draw_camera, project
 from cpexplore.simulate.children import Child
 from cpexplore.simulate.detector import Detection, detect
@@ -43,6 +45,19 @@ class Truth:
     """``(time, side, joint)`` deg: what closing the leg chain added to the curves."""
     camera: Camera
     """The view."""
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """Everything but the events in one dataset, to be written beside the walk.
+
+        Its attributes hold the child (JSON) and the parameters.
+        """
+        arrays = (self.points, self.clean, self.contact, self.swapped, self.bout)
+        named = {str(array.name): array for array in (*arrays, self.correction)}
+        child = json.dumps(asdict(self.child))
+        return self.angles.assign(named).assign_attrs(
+            child=child, parameter_hash=PARAMETERS.hash(), **self.parameters.to_dict()
+        )
 
     @property
     def parameters(self) -> pd.Series:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from cpexplore.simulate import draw_children, simulate_walk, td_children
 from cpexplore.walks import validate_walk
@@ -127,3 +128,12 @@ def test_nothing_of_the_truth_is_in_the_walk(simulated):
         *("fps", "walk_id", "patient_id", "keypoint_set"),
         *("source", "simulated", "schema"),
     }
+
+
+def test_the_truth_can_be_written_and_read_back(fast, tmp_path):
+    fast.dataset.to_netcdf(tmp_path / "truth.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "truth.nc", engine="h5netcdf") as back:
+        xr.testing.assert_equal(
+            back["knee_flexion_deg"], fast.dataset["knee_flexion_deg"]
+        )
+        assert back.attrs["speed_mps"] == fast.parameters["speed_mps"]

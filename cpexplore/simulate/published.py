@@ -85,16 +85,14 @@ def typical_plausibility(measured: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         The columns of :func:`plausibility`; ``level`` is the speed.
     """
-    by_speed = measured.groupby("visit_id").mean(numeric_only=True)
+    by_speed = _mean_by(measured, "visit_id")
     knee = measured[["knee_min_stance_left_deg", "knee_min_stance_right_deg"]]
     free = measured["visit_id"] == "free"
     rows = [
         ("stance, % of cycle", speed, pct, 1.5, by_speed.loc[speed, "stance_pct"])
         for speed, pct in (("free", 59), ("slow", 62), ("very_slow", 68))
     ]
-    rows.append(
-        ("knee min stance, deg", "free", 6.2, 2.0, knee[free].to_numpy().mean())
-    )
+    rows.append(("knee min stance, deg", "free", 6.2, 2.0, float(np.mean(knee[free]))))
     table = pd.DataFrame(
         [(*row, _SCHWARTZ) for row in rows]
         + [
@@ -129,7 +127,7 @@ def _measured(child: Child) -> dict[str, object]:
 def _means_by_level(measured: pd.DataFrame) -> list[tuple]:
     sides = ["knee_min_stance_left_deg", "knee_min_stance_right_deg"]
     table = measured.assign(knee=measured[sides].mean(axis=1))
-    mean = table.groupby("gmfcs").mean(numeric_only=True)
+    mean = _mean_by(table, "gmfcs")
     keep = dict(zip(LEVELS, (0.87, 0.86, 0.77, 0.65), strict=True))
     wanted = (
         ("speed, m/s", "speed_mps", PARAMETERS.speed_mps, (0.05,) * 4),
@@ -172,7 +170,7 @@ def _correlations(measured: pd.DataFrame, labels: pd.DataFrame) -> list[tuple]:
 def _label_rows(labels: pd.DataFrame) -> list[tuple]:
     gdi = labels[["GDI_left", "GDI_right"]].mean(axis=1)
     knee = labels.filter(like="KneeFlex").mean(axis=1)
-    means = gdi.groupby(labels["gmfcs"]).mean()
+    means = _mean_by(labels.assign(gdi=gdi), "gmfcs")["gdi"]
     features = labels[["speed", "cadence"]].assign(gdi=gdi, knee=knee)
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=0)
     accuracy = cross_val_score(
@@ -218,6 +216,10 @@ def _physics(measured: pd.DataFrame) -> list[tuple]:
         )
         for joint in ("hip", "knee", "ankle")
     ]
+
+
+def _mean_by(table: pd.DataFrame, group: str) -> pd.DataFrame:
+    return pd.DataFrame(table.groupby(group).mean(numeric_only=True))
 
 
 def _r(a: np.ndarray, b: np.ndarray) -> float:
