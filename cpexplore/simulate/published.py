@@ -107,7 +107,7 @@ def typical_plausibility(measured: pd.DataFrame) -> pd.DataFrame:
 
 def _measured(child: Child) -> dict[str, object]:
     walk, truth = simulate_walk(child)
-    seen = walk["position"].sel(keypoint=_JUDGED, space="x").notna().values
+    seen = np.isfinite(walk["position"].sel(keypoint=_JUDGED, space="x").values)
     starts = range(0, min(len(seen), _CLIP_END) - _CLIP + 1, _CLIP_STRIDE)
     missing = [(~seen[s : s + _CLIP]).mean(axis=0).max() for s in starts]
     walking = truth.bout.values >= 0
@@ -153,14 +153,14 @@ def _correlations(measured: pd.DataFrame, labels: pd.DataFrame) -> list[tuple]:
         [measured["knee_min_stance_left_deg"], measured["knee_min_stance_right_deg"]]
     ).to_numpy()
     speed = np.tile(measured["speed_mps"], 2)
-    cadence = measured["speed_mps"].corr(measured["cadence_spm"])
+    cadence = _r(measured["speed_mps"].to_numpy(), measured["cadence_spm"].to_numpy())
     gdi = np.concatenate([labels["GDI_left"], labels["GDI_right"]])
     flexed = np.concatenate(
         [labels["KneeFlex_maxExtension_left"], labels["KneeFlex_maxExtension_right"]]
     )
     pairs = (
         ("r(speed, cadence)", 0.645, 0.08, cadence),
-        ("r(speed, knee)", -0.15, 0.12, np.corrcoef(speed, knee)[0, 1]),
+        ("r(speed, knee)", -0.15, 0.12, _r(speed, knee)),
         ("r(speed, GDI label)", 0.447, 0.08, _r(np.tile(labels["speed"], 2), gdi)),
         ("r(knee, GDI label)", -0.42, 0.08, _r(flexed, gdi)),
     )
