@@ -1,0 +1,290 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import optimize, special, stats
+from statsmodels.discrete.discrete_model import Logit
+from statsmodels.genmod.cov_struct import Independence
+from statsmodels.genmod.families import Binomial
+from statsmodels.genmod.generalized_estimating_equations import GEE
+
+from cpexplore.stats import (
+    brant,
+    mixed_effects,
+    ordinal_effects,
+    ordinal_gee,
+    threshold_effects,
+)
+
+
+def complete(study, feature="knee"):
+    """Standardised feature, level and patient of the walks that have the feature."""
+    features, index = study
+    x = features[feature].dropna().sort_index()
+    index = index.loc[x.index]
+    patients = pd.factorize(index["patient_id"], sort=True)[0]
+    x = ((x - x.mean()) / x.std()).to_numpy()
+    return x, index["gmfcs"].cat.codes.to_numpy(), patients
+
+
+def log_likelihood(parameters, x, y):
+    """Proportional odds written down from its definition; one value per row."""
+    cuts = np.r_[-np.inf, parameters[1:], np.inf]
+    upper = special.expit(cuts[y + 1] - parameters[0] * x)
+    lower = special.expit(cuts[y] - parameters[0] * x)
+    return np.log(upper - lower)
+
+
+def test_odds_ratio_and_error_equal_a_sandwich_from_first_principles(study):
+    x, y, patients = complete(study)
+    start = np.array([0.0, -1.0, 0.0, 1.0])
+    fit = optimize.minimize(lambda p: -log_likelihood(p, x, y).sum(), start, tol=1e-9)
+    scores = optimize.approx_fprime(fit.x, lambda p: log_likelihood(p, x, y))
+    by_patient = np.array([np.bincount(patients, column) for column in scores.T])
+    bread = np.linalg.inv(
+        optimize.approx_fprime(
+            fit.x,
+            lambda p: (
+                -optimize.approx_fprime(
+                    p, lambda q: log_likelihood(q, x, y).sum(), 1e-5
+                )
+            ),
+            1e-4,
+        )
+    )
+    n_patients = by_patient.shape[1]
+    correction = n_patients / (n_patients - 1) * (len(y) - 1) / (len(y) - 4)
+    variance = (bread @ by_patient @ by_patient.T @ bread)[0, 0] * correction
+    features, index = study
+    row = ordinal_effects(features[["knee"]], index).iloc[0]
+    assert row["estimate"] == pytest.approx(np.exp(fit.x[0]), rel=1e-3)
+    error = np.log(row["ci_high"] / row["ci_low"]) / (2 * stats.norm.isf(0.025))
+    assert error == pytest.approx(np.sqrt(variance), rel=0.01)
+
+
+def test_two_levels_are_logistic_regression(study):
+    features, index = study
+    severe = index["gmfcs"].cat.codes >= 2
+    index["severe"] = pd.Categorical(severe, categories=[False, True], ordered=True)
+    x, _, patients = complete(study)
+    y = severe[features.index.sort_values()].astype(int)
+    design = np.column_stack([x, np.ones(len(x))])
+    fit = Logit(y.to_numpy(), design).fit(
+        disp=False, cov_type="cluster", cov_kwds={"groups": patients}
+    )
+    for function in (ordinal_effects, ordinal_gee, threshold_effects):
+        row = function(features[["knee"]], index, outcome="severe").iloc[0]
+        assert row["estimate"] == pytest.approx(np.exp(fit.params[0]), rel=1e-4)
+        assert row["ci_high"] == pytest.approx(np.exp(fit.conf_int()[0, 1]), rel=0.02)
+
+
+def test_estimating_equations_agree_with_the_likelihood(study):
+    features, index = study
+    settings = {"covariates": ["age_years", "sex"]}
+    one = ordinal_effects(features[["knee", "trunk"]], index, **settings)
+    other = ordinal_gee(features[["knee", "trunk"]], index, **settings)
+    np.testing.assert_allclose(one["estimate"], other["estimate"], rtol=0.001)
+    for bound in ("ci_low", "ci_high"):
+        np.testing.assert_allclose(one[bound], other[bound], rtol=0.08)
+    assert other["method"].tolist() == ["ordinal_gee"] * 2
+
+
+def test_unit_and_direction_of_a_feature(study):
+    features, index = study
+    plain = ordinal_effects(features[["knee"]], index).iloc[0]
+    scaled = ordinal_effects(1000 * features[["knee"]] - 7, index).iloc[0]
+    turned = ordinal_effects(-features[["knee"]], index).iloc[0]
+    assert plain["estimate"] > 1
+    assert scaled["estimate"] == pytest.approx(plain["estimate"], rel=1e-6)
+    assert 1 / turned["estimate"] == pytest.approx(plain["estimate"], rel=1e-4)
+    assert 1 / turned["ci_high"] == pytest.approx(plain["ci_low"], rel=1e-4)
+
+
+def test_covariates_are_used_and_named(study):
+    features, index = study
+    given = ["age_years", "sex", "height_m", "knee"]
+    table = ordinal_effects(features[["knee", "cadence"]], index, covariates=given)
+    assert table["adjusted_for"].tolist() == [
+        "age_years + sex",
+        "age_years + sex + knee",
+    ]
+    plain = ordinal_effects(features[["cadence"]], index)
+    assert table.loc[1, "estimate"] != pytest.approx(plain.loc[0, "estimate"], rel=1e-3)
+    assert plain.loc[0, "adjusted_for"] == ""
+
+
+def test_rows_without_a_covariate_are_counted_as_missing(study):
+    features, index = study
+    index.loc[features.index[:9], "age_years"] = np.nan
+    row = ordinal_effects(features[["knee"]], index, covariates=["age_years"]).iloc[0]
+    assert (row["n_missing"], row["n_rows"]) == (9, len(features) - 9)
+
+
+def test_missing_estimates_say_why(study):
+    features, index = study
+    codes = index["gmfcs"].cat.codes
+    walker = (codes.loc[features.index] >= 2).astype(float)
+    features = features.assign(
+        walker=walker, order=codes.astype(float), age=2 * index["age_years"] + 1
+    )
+    few = features["knee"].where(index["patient_id"].isin(["p00", "p01", "p02"]))
+    features = features.assign(few=few, mild=features["knee"].where(codes == 0))
+    table = ordinal_effects(features, index, covariates=["age_years"])
+    notes = table.set_index("feature")["note"].to_dict()
+    assert notes == {
+        "knee": "",
+        "cadence": "",
+        "trunk": "",
+        "constant": "the feature is constant",
+        "empty": "no walk has the feature and all covariates",
+        "walker": "'walker' separates the levels perfectly",
+        "order": "'order' separates the levels perfectly",
+        "age": "the feature and the covariates are linearly dependent",
+        "few": notes["few"],
+        "mild": "only level I has the feature and all covariates",
+    }
+    assert re.fullmatch(r"3 patients for \d parameters", notes["few"])
+    has_note = table["note"] != ""
+    assert table.loc[has_note, ["estimate", "p_value", "q_value"]].isna().all(axis=None)
+    assert table.loc[~has_note, "estimate"].between(0.05, 20).all()
+
+
+def test_a_covariate_that_separates_is_named(study):
+    features, index = study
+    table = ordinal_effects(features[["knee"]], index, covariates=["device", "sex"])
+    assert table.loc[0, "note"] == "'device=walker' separates the levels perfectly"
+
+
+def test_quasi_separation_is_found(rng):
+    """The device is used at III and IV, and nobody walks at IV without."""
+    index = pd.DataFrame(
+        {
+            "stage": np.repeat([0, 1, 2, 2, 3], 12),
+            "device": np.repeat([0.0, 0.0, 0.0, 1.0, 1.0], 12),
+            "who": range(60),
+        }
+    )
+    features = pd.DataFrame({"knee": rng.normal(size=60)})
+    settings = {"outcome": "stage", "groups": "who", "covariates": ["device"]}
+    table = ordinal_effects(features, index, **settings)
+    assert table.loc[0, "note"] == "'device' separates the levels perfectly"
+    index.loc[[30, 59], "device"] = [1.0, 0.0]
+    table = ordinal_effects(features, index, **settings)
+    assert table.loc[0, "note"] == ""
+
+
+@pytest.mark.parametrize("function", [ordinal_effects, brant, threshold_effects])
+def test_order_of_rows_does_not_matter(study, rng, function):
+    features, index = study
+    shuffled = index.iloc[rng.permutation(len(index))]
+    one = function(features, index, covariates=["age_years"])
+    other = function(features.iloc[::-1], shuffled, covariates=["age_years"])
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_brant_is_the_wald_test_of_interactions_in_stacked_logits(study):
+    x, y, patients = complete(study)
+    cut = np.repeat(np.arange(3), len(y))
+    above = (np.tile(y, 3) > cut).astype(float)
+    at_cut = np.eye(3)[cut]
+    slopes = at_cut * np.tile(x, 3)[:, None]
+    design = np.hstack(
+        [at_cut, slopes[:, :1] + slopes[:, 1:2] + slopes[:, 2:], slopes[:, 1:]]
+    )
+    order = np.argsort(np.tile(patients, 3), kind="stable")
+    fit = GEE(
+        above[order],
+        design[order],
+        groups=np.tile(patients, 3)[order],
+        family=Binomial(),
+        cov_struct=Independence(),
+    ).fit()
+    wald = fit.wald_test(np.eye(6)[4:], scalar=True).statistic
+    n_patients = patients.max() + 1
+    features, index = study
+    row = brant(features[["knee"]], index).iloc[0]
+    assert row["df"] == 2
+    expected = wald * (n_patients - 1) / n_patients
+    assert row["estimate"] == pytest.approx(expected, rel=1e-4)
+    assert row["p_value"] == pytest.approx(stats.chi2.sf(expected, 2), rel=1e-3)
+
+
+def test_brant_sees_an_effect_at_one_threshold_only(rng):
+    n = 900
+    x = rng.normal(size=n)
+    walks = rng.random(n) < special.expit(1.5 * x)
+    further = walks & (rng.random(n) < 0.5)
+    index = pd.DataFrame({"stage": walks.astype(int) + further, "who": range(n)})
+    features = pd.DataFrame({"x": x})
+    settings = {"outcome": "stage", "groups": "who"}
+    assert brant(features, index, **settings).loc[0, "p_value"] < 1e-6
+    table = threshold_effects(features, index, **settings)
+    assert table["threshold"].tolist() == ["above 0", "above 1"]
+    assert table.loc[0, "estimate"] > table.loc[1, "estimate"]
+
+
+def test_brant_says_why_it_has_no_answer(study):
+    features, index = study
+    two = index.assign(side=index["gmfcs"].cat.codes > 1)
+    row = brant(features[["knee"]], two, outcome="side").iloc[0]
+    assert np.isnan(row["p_value"])
+    assert row["note"] == "two levels have one threshold only"
+    walker = features[["knee"]].assign(
+        walker=(two["gmfcs"].cat.codes > 1).astype(float)
+    )
+    row = brant(walker[["walker"]], two).iloc[0]
+    assert row["note"] == (
+        "perfectly separated above I; perfectly separated above II; "
+        "perfectly separated above III"
+    )
+
+
+def test_mixed_model_of_balanced_data_is_the_analysis_of_variance(rng):
+    """With equal numbers REML has a closed form: children within levels are error."""
+    n_levels, n_children, n_walks = 3, 8, 4
+    values = (
+        rng.normal(size=(n_levels, n_children, 1))
+        + rng.normal(size=(n_levels, n_children, n_walks))
+        + np.array([0.0, 1.0, 1.5])[:, None, None]
+    )
+    level, child, _ = np.indices(values.shape)
+    index = pd.DataFrame(
+        {
+            "stage": pd.Categorical.from_codes(
+                level.ravel(), list("abc"), ordered=True
+            ),
+            "who": (level * 100 + child).ravel(),
+        }
+    )
+    features = pd.DataFrame({"angle": 10 * values.ravel()})
+    table = mixed_effects(features, index, outcome="stage", groups="who")
+    means = 10 * values.mean(axis=2)
+    of_level = means.mean(axis=1)
+    error = means.var(axis=1, ddof=1).mean() / n_children
+    chi2 = ((of_level - of_level.mean()) ** 2).sum() / error
+    table = table.set_index("contrast")
+    assert table.index.tolist() == ["any", "b - a", "c - a"]
+    assert table.loc["any", "estimate"] == pytest.approx(chi2, rel=1e-4)
+    assert table.loc["b - a", "estimate"] == pytest.approx(of_level[1] - of_level[0])
+    reach = stats.norm.isf(0.025) * np.sqrt(2 * error)
+    high = table.loc["c - a", "ci_high"]
+    assert high == pytest.approx(of_level[2] - of_level[0] + reach, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_mixed_model_does_not_depend_on_the_number_of_processes(study):
+    features, index = study
+    features = features[["knee", "constant"]]
+    one = mixed_effects(features, index, covariates=["sex"])
+    other = mixed_effects(features, index, covariates=["sex"], n_jobs=2)
+    pd.testing.assert_frame_equal(one, other)
+    notes = one.drop_duplicates("feature").set_index("feature")["note"]
+    assert notes["constant"] == "the feature is constant"
+    assert notes["knee"] == ""
+
+
+def test_an_unknown_covariate_is_named(study):
+    sentence = "`covariates` must be columns of `index` or `features`; got 'weight'."
+    with pytest.raises(ValueError, match="^" + re.escape(sentence) + "$"):
+        ordinal_effects(*study, covariates=["weight"])
