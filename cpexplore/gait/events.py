@@ -49,11 +49,12 @@ def detect_events(walk: xr.Dataset, *, method: str = "consensus") -> pd.DataFram
     where the rear foot seems to leave before the front foot lands.
 
     Bias is removed from two rules before they vote. The furthest-ahead rules (``zeni``,
-    ``high_pass``) are early at contact by 2.2 to 3.0 % of a stride at all speeds in
-    typical children: 2.6 % is added. At foot off they are late by -0.5 % (0.65 leg
-    lengths per s) to 4.1 % (2.5) with the toe, -3.1 to 1.0 % with the ankle; a line
-    in between is taken off. These numbers come from published typical curves, none
-    from walks that this function is judged on. The other rules are used as they are.
+    ``high_pass``) are early at contact: by 2.2 to 3.0 % of a stride at all speeds on
+    published curves of typical children, by 3.5 % on simulated ones; 3 % is added. At
+    foot off they are late by -0.5 % (0.65 leg lengths per s) to 4.1 % (2.5) with the
+    toe, -3.1 to 1.0 % with the ankle; a line in between is taken off. None of these
+    numbers comes from walks that this function is judged on. The other rules are used
+    as they are.
 
     References
     ----------
