@@ -1,7 +1,7 @@
 """Grad-CAM on skeletons: which keypoints, when, speak for a GMFCS level."""
 
 from functools import partial
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -92,21 +92,62 @@ def cam(
     relu: bool = False,
     per_position: bool = False,
 ) -> Float[Tensor, "L N T V"]:
-    """Compute Grad-CAM, or HiResCAM with ``per_position``, of a model held still."""
-    module = layer_module(model, layer)
+    """Compute Grad-CAM, or HiResCAM with ``per_position``, of a model held still.
+
+    The maps of the layer are computed once; only what follows them is differentiated.
+    """
+    maps = maps_at(model, x, layer).requires_grad_()
+    rest = _Rest(model, layer)
+    if per_position:
+        engine: Any = LayerGradientXActivation(rest, rest.entry)
+    else:
+        engine = LayerGradCam(rest, rest.entry)
+    raw = [engine.attribute(maps, target=target).sum(1).detach() for target in targets]
     stride = layer_stride(model, layer)
-    x = x.requires_grad_()
-    results = []
-    for target in targets:
-        if per_position:
-            engine = LayerGradientXActivation(model, module)
-            raw = cast(Tensor, engine.attribute(x, target=target)).sum(1)
-        else:
-            raw = cast(Tensor, LayerGradCam(model, module).attribute(x, target=target))
-            raw = raw[:, 0]
-        raw = raw.detach().relu() if relu else raw.detach()
-        results.append(stretch(raw, n_frames=x.shape[2], stride=stride))
-    return torch.stack(results)
+    return torch.stack(
+        [
+            stretch(one.relu() if relu else one, n_frames=x.shape[2], stride=stride)
+            for one in raw
+        ]
+    )
+
+
+class _Rest(nn.Module):
+    """What comes after the maps of a layer."""
+
+    def __init__(self, model: STGCN, layer: str | int) -> None:
+        super().__init__()
+        blocks = list(model.blocks)
+        number = len(blocks) if isinstance(layer, str) else layer % len(blocks) + 1
+        self.entry = nn.Identity()
+        self.blocks = blocks[number:]
+        self.project = model.project if isinstance(layer, int) else nn.Identity()
+        self.adjacency = model.adjacency
+        self.head = model.head
+
+    def forward(self, maps: Float[Tensor, "N D S V"]) -> Float[Tensor, "N L"]:
+        x = self.entry(maps)
+        for block in self.blocks:
+            x = block(x, self.adjacency)
+        return self.head(self.project(x).mean((2, 3)))
+
+
+@torch.no_grad()
+def maps_at(
+    model: STGCN, x: Float[Tensor, "N C T V"], layer: str | int
+) -> Float[Tensor, "N D S V"]:
+    """Compute the output of a layer, without gradient."""
+    outputs: list[Tensor] = []
+
+    def keep(module: nn.Module, given: Any, output: Tensor) -> None:
+        outputs.append(output)
+
+    hook = layer_module(model, layer).register_forward_hook(keep)
+    try:
+        model.maps(x)
+    finally:
+        hook.remove()
+    return outputs[0]
 
 
 def layer_module(model: STGCN, layer: str | int) -> nn.Module:

@@ -74,6 +74,30 @@ def test_it_equals_the_definition(model, x, relu):
     np.testing.assert_allclose(at_steps, expected, rtol=1e-4, atol=1e-8)
 
 
+@pytest.mark.parametrize("layer", [0, 1, -1])
+def test_an_inner_layer_equals_the_definition(model, x, layer):
+    wide = STGCN(replace(SMALL, embed_dim=12), adjacency("coco_17")).eval()
+    first = wide.blocks[0]
+    entry = wide.input_norm(torch.tensor(x).permute(0, 2, 3, 1).reshape(100, 51))
+    entry = entry.view(5, 20, 17, 3).permute(0, 3, 1, 2)
+    maps = first(entry, wide.adjacency)
+    rest = [wide.blocks[1]]
+    if layer != 0:
+        maps = rest.pop()(maps, wide.adjacency)
+    maps = maps.detach().requires_grad_()
+    out = maps
+    for block in rest:
+        out = block(out, wide.adjacency)
+    logit = wide.head(wide.project(out).mean((2, 3)))[:, 1].sum()
+    (gradient,) = torch.autograd.grad(logit, maps)
+    expected = (gradient.mean((2, 3), keepdim=True) * maps).sum(1).detach()
+
+    result = grad_cam(wide, x, target="II", layer=layer, relu=False)
+
+    step = 1 if layer == 0 else 2
+    np.testing.assert_allclose(result[:, ::step], expected, rtol=1e-3, atol=1e-8)
+
+
 def test_with_global_pooling_it_is_the_class_activation_map(model, x):
     maps = model.maps(torch.tensor(x))
     weights = model.head.weight[1]
