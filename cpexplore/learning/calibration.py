@@ -12,6 +12,7 @@ from cpexplore.stats.resampling import cluster_weights, percentile_interval
 
 _P = [f"p_{level}" for level in gmfcs.LEVELS]
 _K = len(gmfcs.LEVELS)
+_PRIOR_SD = 0.5
 
 
 def fit_temperature(log_proba: np.ndarray, target: np.ndarray) -> float:
@@ -30,6 +31,12 @@ def fit_temperature(log_proba: np.ndarray, target: np.ndarray) -> float:
         Between 0.25 and 4: dividing the log-probabilities by it minimises the
         negative log-likelihood; 1 if there are no rows.
 
+    Notes
+    -----
+    Differs from the paper: log T has a normal prior around 0 with standard deviation
+    0.5, because a small inner part that happens to be all right would ask for
+    unlimited confidence. With hundreds of rows the prior does not matter.
+
     References
     ----------
     Guo et al., On calibration of modern neural networks, ICML 2017.
@@ -46,7 +53,8 @@ def fit_temperature(log_proba: np.ndarray, target: np.ndarray) -> float:
 
     def loss(log_temperature: float) -> float:
         scaled = log_proba / np.exp(log_temperature)
-        return -special.log_softmax(scaled, axis=1)[rows, target].mean()
+        likelihood = special.log_softmax(scaled, axis=1)[rows, target].sum()
+        return (log_temperature / _PRIOR_SD) ** 2 / 2 - likelihood
 
     bounds = (-np.log(4), np.log(4))
     found = optimize.minimize_scalar(loss, bounds=bounds, method="bounded")

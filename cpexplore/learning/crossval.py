@@ -196,10 +196,11 @@ def _collect(
     """Join the tables of the folds and score them."""
     write_table(out / FILES["index"], index)
     write_table(out / FILES["folds"], folds)
-    for kind, name in (("oof", "oof"), ("selection", "selection")):
-        parts = [pd.read_parquet(t.part(kind)) for t in tasks if t.part(kind).exists()]
-        if parts:
-            write_table(out / FILES[name], pd.concat(parts, ignore_index=True))
+    for kind in ("oof", "selection"):
+        if table := _joined(tasks, kind):
+            write_table(out / FILES[kind], pd.concat(table, ignore_index=True))
+    if history := _joined(tasks, "training"):
+        _write_history(out, pd.concat(history, ignore_index=True))
     run = Run(out)
     write_table(out / FILES["metrics"], score(run.oof))
     models = list(dict.fromkeys(run.oof["model"]))
@@ -211,3 +212,14 @@ def _collect(
         study = {"spec": asdict(tasks[0].spec), "folds": folds["fold"].nunique()}
         write_json(out / FILES["config"], study)
     return run
+
+
+def _joined(tasks: list[FoldTask], kind: str) -> list[pd.DataFrame]:
+    return [pd.read_parquet(t.part(kind)) for t in tasks if t.part(kind).exists()]
+
+
+def _write_history(out: Path, history: pd.DataFrame) -> None:
+    """Keep what is reproducible apart from the clock."""
+    seconds = history.groupby("model")["seconds"].median()
+    write_json(out / "timing.json", {"seconds_per_epoch": seconds.to_dict()})
+    write_table(out / "training.parquet", history.drop(columns="seconds"))

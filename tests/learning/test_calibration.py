@@ -44,6 +44,13 @@ def test_the_temperature_of_overconfident_logits_is_found(temperature, rng):
     assert fit_temperature(logits[:0], target[:0]) == 1.0
 
 
+def test_a_few_lucky_answers_do_not_ask_for_unlimited_confidence():
+    logits = np.log(np.tile([0.6, 0.2, 0.1, 0.1], (10, 1)))
+    lucky = np.zeros(10, int)
+    assert 0.4 < fit_temperature(logits, lucky) < 0.9
+    assert fit_temperature(np.tile(logits, (50, 1)), np.tile(lucky, 50)) < 0.3
+
+
 def test_calibration_error_of_honest_probabilities_is_nearly_halved(rng):
     confidence = rng.uniform(0.4, 1.0, (300, 200))
     correct = rng.random((300, 200)) < confidence

@@ -1,5 +1,6 @@
 """Cross-validation: nothing leaks, nothing is lost, and order does not matter."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -65,6 +66,13 @@ def test_the_tables_of_the_run_are_complete(run, study):
     assert run.selection.groupby(["seed", "fold"])["kept"].sum().tolist() == [2, 2, 2]
     assert not run.selection["feature"].isin(["rare_s", "constant_ratio"]).any()
     assert run.config["folds"] == 3
+    training = pd.read_parquet(run.path / "training.parquet")
+    networks = [name for name in study.spec.models if name in VARIANTS]
+    assert set(training["model"]) == set(networks)
+    assert "seconds" not in training
+    assert set(json.loads((run.path / "timing.json").read_text())) == {
+        "seconds_per_epoch"
+    }
 
 
 def test_models_that_may_know_the_level_do(run):
