@@ -203,7 +203,7 @@ def extremum(signal: np.ndarray, start: int, stop: int) -> float:
     return peak + 0.5 * (before - after) / bend
 
 
-def last_below(signal: np.ndarray, share: float, *, offset: int) -> float:
+def last_below(signal: np.ndarray, share: float) -> float:
     """Frame in which a signal last rises through a share of its peak; NaN if never."""
     peak = int(signal.argmax())
     level = share * signal[peak]
@@ -211,7 +211,7 @@ def last_below(signal: np.ndarray, share: float, *, offset: int) -> float:
     if not len(below) or level <= 0:
         return np.nan
     last = below[-1]
-    return offset + last + (level - signal[last]) / (signal[last + 1] - signal[last])
+    return last + (level - signal[last]) / (signal[last + 1] - signal[last])
 
 
 Frames = tuple[np.ndarray, np.ndarray]
@@ -262,13 +262,11 @@ def foot_velocity(walked: Pass) -> Frames:
     landing = walked.velocity(heel - toe[::-1])
     leaving = walked.velocity(toe - ankle[::-1])
     contact = [
-        s.stop
-        - 1
-        - last_below(landing[s.lead, s.start : s.stop][::-1], _STILL_SHARE, offset=0)
+        s.stop - 1 - last_below(landing[s.lead, s.start : s.stop][::-1], _STILL_SHARE)
         for s in walked.steps
     ]
     off = [
-        last_below(leaving[1 - s.lead, s.start : s.stop], _STILL_SHARE, offset=s.start)
+        s.start + last_below(leaving[1 - s.lead, s.start : s.stop], _STILL_SHARE)
         for s in walked.steps
     ]
     return np.array(contact, float), np.array(off, float)

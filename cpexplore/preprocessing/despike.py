@@ -59,8 +59,9 @@ def despike(
     position = walk["position"].values
     window = odd_window(window_s, walk.attrs["fps"], least=5)
     floor = floor_ll * np.nan_to_num(leg_length_px(walk))
-    spike = _hampel(position.reshape(len(position), -1), window, n_mad, floor)
-    spike = np.logical_or(*np.moveaxis(spike.reshape(position.shape), -1, 0))
+    outlier = _hampel(position.reshape(len(position), -1), window, n_mad, floor)
+    x_or_y = outlier.reshape(position.shape)
+    spike = x_or_y[..., 0] | x_or_y[..., 1]
     despiked = with_values(
         walk,
         {
@@ -77,22 +78,24 @@ def _hampel(series: np.ndarray, window: int, n_mad: float, floor: float) -> np.n
     half = window // 2
     padded = np.pad(series, ((half, half), (0, 0)), constant_values=np.nan)
     view = np.lib.stride_tricks.sliding_window_view(padded, window, axis=0)
-    known = np.zeros(view.shape, bool)
-    np.isfinite(view, out=known)
-    sides = np.minimum(known[..., :half].sum(-1), known[..., half + 1 :].sum(-1))
     apart: np.ndarray = np.abs(series - _median(view))
-    outlier = (apart > floor) & (sides >= max(half // 2, 2))
-    near = view[outlier]
+    outlier = apart > floor
+    near, far = view[outlier], apart[outlier]
+    before, after = (np.isfinite(w).sum(axis=1) for w in np.split(near, [half], axis=1))
     spread = _median(np.abs(near - _median(near)[:, None]))
-    outlier[outlier] = apart[outlier] > n_mad * _MAD_TO_SD * spread
+    judged = np.minimum(before, after - 1) >= max(half // 2, 2)
+    outlier[outlier] = judged & (far > n_mad * _MAD_TO_SD * spread)
     return outlier
 
 
 def _median(windows: np.ndarray) -> np.ndarray:
-    """Median over the last axis, NaN left out (NaN sorts to the end)."""
+    """Median over the last axis, of odd length; NaN left out (it sorts to the end)."""
     ordered = np.sort(windows, axis=-1)
-    count = np.isfinite(ordered).sum(axis=-1)
-    lower = np.maximum(count - 1, 0) // 2
-    pick = np.stack([lower, count // 2], axis=-1)
-    pick = np.minimum(pick, ordered.shape[-1] - 1)
-    return np.take_along_axis(ordered, pick, axis=-1).mean(axis=-1)
+    median = ordered[..., ordered.shape[-1] // 2].copy()
+    partial = np.isnan(ordered[..., -1])
+    some = ordered[partial]
+    count = np.isfinite(some).sum(axis=-1)
+    rows = np.arange(len(some))
+    lower, upper = some[rows, np.maximum(count - 1, 0) // 2], some[rows, count // 2]
+    median[partial] = (lower + upper) / 2
+    return median

@@ -53,8 +53,11 @@ def find_direction(walk: xr.Dataset, *, window_s: float = 0.5) -> xr.Dataset:
     check_range("window_s", window_s, low=0, inclusive=False)
     window = odd_window(window_s, walk.attrs["fps"])
     scale = leg_length_px(walk)
-    signal, used = np.full(walk.sizes["time"], np.nan), {}
+    signal = np.full(walk.sizes["time"], np.nan)
+    used = dict.fromkeys(_CUES_LL, 0)
     for name, limit in _CUES_LL.items():
+        if not np.isnan(signal).any():
+            break
         cue = _cue(walk, name, window)
         taken = np.isnan(signal) & np.isfinite(cue)
         used[name] = int(taken.sum())

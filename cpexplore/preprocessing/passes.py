@@ -20,6 +20,7 @@ _WINDOW_S = 0.5
 _LONGEST_ABSENCE_S = 0.5
 _CROSSING_LL = 0.05
 _FEWEST_STEPS = 3
+_CLEARLY_NEARER = 0.02
 
 
 def find_passes(
@@ -51,6 +52,10 @@ def find_passes(
     A pass keeps one direction and holds at least two strides (three crossings of the
     ankles, as the first and last are cut). If no stretch has that many, as in a clip
     of one short walk, the one with the most crossings is the only pass.
+
+    The audit tells which leg looked nearer to the camera in each pass. Seen from the
+    side that leg changes with the direction; where it does not, the detector may have
+    exchanged the legs of a whole pass, which motion cannot show. It is not repaired.
     """
     check_range("max_out_of_plane", max_out_of_plane, low=0, inclusive=False)
     check_range("min_foot_share", min_foot_share, low=0, high=1)
@@ -78,6 +83,7 @@ def find_passes(
         turned=int(turned.sum()),
         unknown_direction=int((direction == 0).sum()),
         steps=steps[steps >= fewest].tolist(),
+        near_side=_near_sides(walk, bout),
     )
 
 
@@ -132,6 +138,31 @@ def _steps(walk: xr.Dataset, stretches: np.ndarray) -> np.ndarray:
         for side in ("left", "right")
     )
     ahead, least = left - right, _CROSSING_LL * leg_length_px(walk)
-    pieces = [ahead[start:stop] for start, stop in stretches]
-    states = [schmitt(piece[np.isfinite(piece)], least) for piece in pieces]
-    return np.array([np.count_nonzero(np.diff(state)) for state in states], int)
+    counts = [_crossings(ahead[start:stop], least) for start, stop in stretches]
+    return np.array(counts, int)
+
+
+def _crossings(ahead: np.ndarray, least: float) -> int:
+    """Changes of side about the median: in a step-to gait one ankle stays ahead."""
+    known = ahead[np.isfinite(ahead)]
+    if not len(known):
+        return 0
+    return int(np.count_nonzero(np.diff(schmitt(known - np.median(known), least))))
+
+
+def _near_sides(walk: xr.Dataset, bout: np.ndarray) -> list[str]:
+    """The leg with the higher median confidence in each pass, or ``"unsure"``."""
+    names, confidence = walk["keypoint"].values.tolist(), walk["confidence"].values
+    legs = {
+        side: [names.index(f"{side}_{part}") for part in ("hip", "knee", "ankle")]
+        for side in ("left", "right")
+    }
+    near = []
+    for number in range(bout.max(initial=-1) + 1):
+        left, right = (
+            np.median(confidence[bout == number][:, columns])
+            for columns in legs.values()
+        )
+        clear = abs(left - right) > _CLEARLY_NEARER
+        near.append(("left" if left > right else "right") if clear else "unsure")
+    return near

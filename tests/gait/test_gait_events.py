@@ -133,9 +133,9 @@ def test_extremum_of_a_parabola_is_exact(vertex):
 
 def test_last_below_interpolates_the_crossing():
     signal = np.array([0.0, 0.3, 0.0, 1.0, 2.0, 0.0])
-    assert last_below(signal, 0.25, offset=10) == pytest.approx(12.5)
-    assert np.isnan(last_below(np.array([1.0, 2.0]), 0.25, offset=0))
-    assert np.isnan(last_below(np.array([-2.0, -1.0]), 0.25, offset=0))
+    assert last_below(signal, 0.25) == pytest.approx(2.5)
+    assert np.isnan(last_below(np.array([1.0, 2.0]), 0.25))
+    assert np.isnan(last_below(np.array([-2.0, -1.0]), 0.25))
 
 
 @pytest.fixture(scope="module")
