@@ -14,7 +14,7 @@ from cpexplore.simulate import (
 
 @pytest.fixture(scope="module")
 def children():
-    return draw_children(60, seed=0, min_per_level=5)
+    return draw_children(32, seed=0, min_per_level=6)
 
 
 @pytest.fixture(scope="module")
