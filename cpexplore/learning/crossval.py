@@ -13,7 +13,8 @@ from tqdm.auto import tqdm
 
 from cpexplore._validation import check_range
 from cpexplore.cohort import Cohort, make_folds
-from cpexplore.learning.folds import FoldTask, Selector, run_fold
+from cpexplore.learning.fold_task import FoldTask, Selector
+from cpexplore.learning.folds import run_fold
 from cpexplore.learning.metrics import compare, score
 from cpexplore.learning.tables import metadata_table, missingness_table, speed_table
 from cpexplore.learning.variants import CrossvalSpec

@@ -13,7 +13,7 @@ from cpexplore import gmfcs
 from cpexplore.learning import cross_validate, load_fold_models
 from cpexplore.learning import folds as folds_module
 from cpexplore.learning.crossval import pairs
-from cpexplore.learning.folds import inner_split
+from cpexplore.learning.fold_task import inner_split
 from cpexplore.learning.metrics import PROBABILITIES
 from cpexplore.learning.scaling import FeatureScaler
 from cpexplore.learning.tables import metadata_table, missingness_table, speed_table
