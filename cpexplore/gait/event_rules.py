@@ -283,7 +283,9 @@ def oconnor(walked: Pass) -> Frames:
     rise = walked.velocity((walked.y["heel"] + walked.y["big_toe"]) / 2)
     near = round(_FALL_WINDOW * walked.stride_frames)
     contact = [
-        extremum(-rise[s.lead], max(s.start, s.peak - near), min(s.stop, s.peak + near))
+        extremum(
+            -rise[s.lead], max(s.start, s.peak - near), min(s.stop, s.peak + near + 1)
+        )
         for s in walked.steps
     ]
     return np.array(contact, float), _extrema(walked, front=rise, rear=rise)[1]

@@ -14,7 +14,7 @@ from cpexplore.preprocessing.frames import (
     runs,
     schmitt,
 )
-from cpexplore.preprocessing.scale import PERCENTILE, leg_length_px
+from cpexplore.preprocessing.scale import leg_length_px, long_length
 
 _WINDOW_S = 0.5
 _LONGEST_ABSENCE_S = 0.5
@@ -111,7 +111,7 @@ def _out_of_plane(walk: xr.Dataset) -> np.ndarray:
         keypoint_xy(position, names, f"{side}_shoulder") for side in ("left", "right")
     )
     trunk = distance(position, names, "neck", "mid_hip")
-    return np.abs(left - right)[:, :1] / _high(trunk)
+    return np.abs(left - right)[:, :1] / long_length(trunk)
 
 
 def _foot_share(walk: xr.Dataset) -> np.ndarray:
@@ -122,12 +122,7 @@ def _foot_share(walk: xr.Dataset) -> np.ndarray:
         for side in ("left", "right")
     ]
     longer = np.fmax(*feet)
-    return (longer / _high(longer))[:, None]
-
-
-def _high(lengths: np.ndarray) -> float:
-    known = lengths[np.isfinite(lengths)]
-    return float(np.percentile(known, PERCENTILE)) if len(known) else np.nan
+    return (longer / long_length(longer))[:, None]
 
 
 def _steps(walk: xr.Dataset, stretches: np.ndarray) -> np.ndarray:

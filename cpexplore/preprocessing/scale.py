@@ -22,7 +22,7 @@ def leg_length_px(walk: xr.Dataset) -> float:
     -------
     float
         Mean over the sides of the 90th percentile of thigh + shank; NaN where no leg
-        was seen.
+        of any length was seen.
     """
     position, names = walk["position"].values, walk["keypoint"].values.tolist()
     return _scale(leg_lengths(position, names))
@@ -66,7 +66,14 @@ def scale_passes(walk: xr.Dataset) -> xr.Dataset:
     return with_audit(scaled, "scale", scale_px=[round(length, 2) for length in scale])
 
 
+def long_length(lengths: np.ndarray) -> float:
+    """90th percentile of the known lengths; NaN without one above zero."""
+    known = lengths[np.isfinite(lengths)]
+    length = float(np.percentile(known, PERCENTILE)) if len(known) else np.nan
+    return length if length > 0 else np.nan
+
+
 def _scale(lengths: np.ndarray) -> float:
-    sides = [side[np.isfinite(side)] for side in lengths.T]
-    long = [np.percentile(side, PERCENTILE) for side in sides if len(side)]
-    return float(np.mean(long)) if long else np.nan
+    long = [long_length(side) for side in lengths.T]
+    known = [length for length in long if np.isfinite(length)]
+    return float(np.mean(known)) if known else np.nan

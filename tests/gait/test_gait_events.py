@@ -124,6 +124,20 @@ def test_feet_that_hardly_move_make_no_steps():
     assert find_steps(footfalls(step=0.02)) == []
 
 
+@pytest.mark.parametrize(("start_s", "lead"), [(0.82, 0), (0.9, 0), (1.32, 1)])
+def test_a_step_cut_at_the_start_of_a_pass_is_left_out(start_s, lead):
+    whole = footfalls()
+    begin = round(start_s * whole.fps)
+    tracks = {
+        name: {part: track[:, begin:] for part, track in getattr(whole, name).items()}
+        for name in ("x", "y", "confidence", "known")
+    }
+    cut = replace(whole, time=whole.time[begin:], hip=whole.hip[begin:], **tracks)
+    first, second = cut.steps[:2]
+    assert (first.lead, second.lead) == (lead, 1 - lead)
+    assert 0 < first.peak < round(0.4 * whole.fps)
+
+
 @pytest.mark.parametrize("vertex", [3.0, 3.25, 3.5, 2.7])
 def test_extremum_of_a_parabola_is_exact(vertex):
     signal = 5 - (np.arange(8.0) - vertex) ** 2

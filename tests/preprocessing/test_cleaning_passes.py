@@ -154,6 +154,30 @@ def test_standing_is_no_pass_beside_a_walk(stick_walk):
     assert (bout[210:] == 0).all()
 
 
+def test_a_step_to_gait_is_a_pass(stick_walk):
+    walk = stick_walk(fps=50, seconds=6)
+    for part in ("knee", "ankle", *FEET):
+        walk["position"].loc[{"keypoint": f"left_{part}", "space": "x"}] += 220
+    left, right = (
+        walk["position"].sel(keypoint=f"{side}_ankle", space="x").values
+        for side in ("left", "right")
+    )
+    assert (left > right).all()
+    assert set(clean(walk)["bout"].values.tolist()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("dimmed", "near"), [("left", "right"), ("right", "left"), ("none", "unsure")]
+)
+def test_the_audit_tells_which_leg_looks_nearer(stick_walk, dimmed, near):
+    walk = stick_walk()
+    for part in ("hip", "knee", "ankle"):
+        if dimmed != "none":
+            walk["confidence"].loc[{"keypoint": f"{dimmed}_{part}"}] = 0.7
+    (audit,) = (r for r in read_audit(clean(walk)) if r["step"] == "passes")
+    assert audit["near_side"] == [near]
+
+
 def test_scale_is_the_ninetieth_percentile_of_each_pass(stick_walk):
     walk = to_and_fro(stick_walk)
     names = walk["keypoint"].values.tolist()

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cpexplore.datasets import sample_walk
-from cpexplore.preprocessing import CleanConfig, clean, read_audit
-from cpexplore.skeleton import mirror_index
+from cpexplore.preprocessing import CleanConfig, clean, read_audit, resample
+from cpexplore.skeleton import KEYPOINT_SETS, mirror_index
 from cpexplore.walks import make_walk, validate_walk
 
 SIDES = ("left", "right")
@@ -203,6 +203,31 @@ def test_the_frame_rate_hardly_matters(stick_walk, fps):
     common = np.arange(0.4, 3.5, 0.04)
     tracks = [w["position"].interp(time=common) for w in (cleaned, reference)]
     assert np.abs(tracks[0] - tracks[1]).max() < 2.0
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    fps=st.sampled_from([5.0, 12.5, 29.97, 120.0]),
+    keypoint_set=st.sampled_from(sorted(KEYPOINT_SETS)),
+    n_frames=st.integers(1, 150),
+)
+@settings(max_examples=30)
+def test_any_valid_walk_can_be_cleaned(seed, fps, keypoint_set, n_frames):
+    rng = np.random.default_rng(seed)
+    shape = (n_frames, len(KEYPOINT_SETS[keypoint_set].keypoints))
+    steps = rng.normal(size=(*shape, 2)) * rng.choice([0, 0.1, 10, 1000])
+    position = np.cumsum(steps, axis=0)
+    position[rng.random(shape) < rng.random()] = np.nan
+    confidence = np.where(np.isnan(position[..., 0]), 0, rng.random(shape))
+    walk = make_walk(
+        position, confidence, fps=fps, keypoint_set=keypoint_set, walk_id="any"
+    )
+    cleaned = clean(walk)
+    validate_walk(cleaned)
+    assert len(read_audit(cleaned)) == len(STEPS)
+    assert set(np.unique(cleaned["direction"])) <= {-1, 0, 1}
+    assert (cleaned["direction"].values[cleaned["bout"].values >= 0] != 0).all()
+    assert resample(cleaned, 25.0).attrs["fps"] == 25.0
 
 
 def knee_flexion(walk, side, travel):
