@@ -12,6 +12,7 @@ from cpexplore.attribution.clinical import (
 from cpexplore.attribution.gradcam import grad_cam
 from cpexplore.attribution.methods import CONTROLS, METHODS, attribute
 from cpexplore.attribution.ranking import feature_scores, rank_joints, select_features
+from cpexplore.attribution.streams import feature_attribution, stream_shapley
 
 __all__ = [
     "CHECKS",
@@ -19,6 +20,7 @@ __all__ = [
     "METHODS",
     "attribute",
     "audit",
+    "feature_attribution",
     "feature_scores",
     "grad_cam",
     "localisation",
@@ -29,5 +31,6 @@ __all__ = [
     "rank_joints",
     "saliency_of",
     "select_features",
+    "stream_shapley",
     "stride_table",
 ]
