@@ -1,6 +1,7 @@
 """What every family of features reads: one walk, its strides and its curves."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,16 @@ class Gait:
         """(stride, 101) of one angle."""
         return self.curves[..., ANGLES.index(angle)]
 
-    @property
+    def side_mean(self, values: np.ndarray) -> np.ndarray:
+        """(2, ...) mean of (stride, ...) over the strides of each side."""
+        return by_side(values, self.strides.side, min_cycles=self.min_cycles)
+
+    @cached_property
+    def mean_curves(self) -> np.ndarray:
+        """(2, 101, angle) mean curves of the left and the right leg, degrees."""
+        return self.side_mean(self.curves)
+
+    @cached_property
     def stance(self) -> np.ndarray:
         """(stride, 101) whether the foot is on the ground."""
         off = self.strides.percent(self.strides.foot_off)
@@ -85,8 +95,6 @@ class Walked:
     """(2,) left and right value of every sided feature."""
     whole: dict[str, float]
     """Features of the whole walk."""
-    curves: np.ndarray
-    """(2, 101, angle) mean curves, degrees."""
 
 
 def make_gait(

@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 from cpexplore._validation import check_range
 from cpexplore.cohort import Cohort
 from cpexplore.gait._body import SIDES, make_body
-from cpexplore.gait._gait import Gait, Walked, by_side, make_gait
+from cpexplore.gait._gait import Gait, Walked, make_gait
 from cpexplore.gait._reasons import missing_reasons
 from cpexplore.gait.cycles import PHASE, label_cycles
 from cpexplore.gait.events import detect_events
@@ -130,7 +130,7 @@ def gait_features(walk: xr.Dataset, *, reference: Reference | None = None) -> pd
         One value per column of :func:`feature_columns`; NaN where not computable, see
         :func:`analyse_walk` for the reasons.
     """
-    return analyse_walk(walk, reference=reference).features
+    return _analyse_row(walk, np.nan, reference or default_reference()).features
 
 
 def analyse_cohort(
@@ -229,13 +229,12 @@ def _analyse_row(walk: xr.Dataset, leg_length_m: float, reference: Reference) ->
     walked = walk_features(gait)
     features = feature_series(gait, walked, reference)
     strides = gait.strides
-    side = strides.side
     return _Row(
         features=features,
         reasons=missing_reasons(gait, features),
-        curves=walked.curves,
-        foot_off_pct=by_side(strides.percent(strides.foot_off), side, min_cycles=2),
-        n_strides=np.bincount(side, minlength=2),
+        curves=gait.mean_curves,
+        foot_off_pct=gait.side_mean(strides.percent(strides.foot_off)),
+        n_strides=np.bincount(strides.side, minlength=2),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from cpexplore.gait._gait import Gait, Values, Walked, by_side
+from cpexplore.gait._gait import Gait, Values, Walked
 from cpexplore.gait.catalogue import AGGREGATES, CATALOGUE, all_columns
 from cpexplore.gait.features_coordination import coordination
 from cpexplore.gait.features_deviation import deviation
@@ -49,16 +49,14 @@ def walk_features(gait: Gait) -> Walked:
     """
     found = [family(gait) for family in FAMILIES]
     stride = {name: v for values in found for name, v in values.stride.items()}
-    side, least = gait.strides.side, gait.min_cycles
-    means = by_side(np.stack(list(stride.values()), axis=-1), side, min_cycles=least)
+    means = gait.side_mean(np.stack(list(stride.values()), axis=-1))
     sided = dict(zip(stride, means.T, strict=True))
     found.append(variability(gait, stride))
-    curves = by_side(gait.curves, side, min_cycles=least)
-    found.append(symmetry(sided, curves))
     for values in found:
         sided.update(values.side)
+    found.append(symmetry(sided, gait.mean_curves))
     whole = {name: v for values in found for name, v in values.walk.items()}
-    return Walked(stride=stride, sided=sided, whole=whole, curves=curves)
+    return Walked(stride=stride, sided=sided, whole=whole)
 
 
 def feature_series(gait: Gait, walked: Walked, reference: Reference) -> pd.Series:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from cpexplore.gait._body import SIDES
-from cpexplore.gait._gait import Gait, Values, Walked, by_side
+from cpexplore.gait._gait import Gait, Values, Walked
 from cpexplore.gait.features_kinematic import SHORT_NAMES, strike
 from cpexplore.gait.indices import (
     INDEX_ANGLES,
@@ -44,14 +44,14 @@ def deviation(gait: Gait, walked: Walked, reference: Reference) -> Values:
         ``pfke_margin``, ``stiff_knee_score``, ``stance_excess``, ``gvi2d``; per walk:
         ``sgps_overall`` and ``double_support_excess``.
     """
-    scores = variable_scores(walked.curves, reference.mean)
+    scores = variable_scores(gait.mean_curves, reference.mean)
     knee_z, ankle_z = couple(gait, reference)
     margins = [gait_pattern(*pair)[1] for pair in zip(knee_z, ankle_z, strict=True)]
     matched = reference.at_speed(walked.whole[SPEED]).to_dict()
     side = {
         **{f"gvs_{name}": scores[:, a] for a, name in enumerate(MAP_ANGLES)},
         "sgps": profile_score(scores[:, _INDEX]),
-        "sgdi": reference.index.score(walked.curves[..., _INDEX]),
+        "sgdi": reference.index.score(gait.mean_curves[..., _INDEX]),
         "pfke_knee": knee_z,
         "pfke_ankle": ankle_z,
         "pfke_margin": np.array(margins),
@@ -131,7 +131,7 @@ def gait_patterns(gait: Gait, reference: Reference) -> pd.DataFrame:
     knee_z, ankle_z = couple(gait, reference)
     classes = [gait_pattern(*pair) for pair in zip(knee_z, ankle_z, strict=True)]
     contact = gait.curve("foot_pitch_deg")[:, 0]
-    pitch = by_side(contact, gait.strides.side, min_cycles=gait.min_cycles)
+    pitch = gait.side_mean(contact)
     return pd.DataFrame(
         {
             "side": SIDES,

@@ -13,7 +13,6 @@ from cpexplore.gait._gait import (
     phase_of_highest,
 )
 from cpexplore.gait.cycles import PHASE, at_times
-from cpexplore.gait.kinematics import ANGLES
 
 SHORT_NAMES = (
     "hip",
@@ -26,10 +25,11 @@ SHORT_NAMES = (
     "elbow",
     "shoulder",
 )
-"""First part of a feature's name for each of :data:`ANGLES`."""
+"""First part of a feature's name for each angle, in the order of ``ANGLES``."""
 
 SINGLE_STANCE = (PHASE >= 10) & (PHASE <= 62)
 """Where the knee extends most in stance, as in Kidzinski et al. 2020."""
+_WHOLE = np.ones(len(PHASE), bool)
 MID_SWING = (PHASE >= 75) & (PHASE <= 87)
 
 _FLAT_DEG = 5.0
@@ -49,19 +49,61 @@ def kinematic(gait: Gait) -> Values:
     Returns
     -------
     Values
-        Per stride ``<angle>_<measure>`` for every angle of :data:`SHORT_NAMES` and
-        every measure of :func:`phase_measures`.
+        Per stride and per side ``<angle>_<measure>`` for every angle of
+        :data:`SHORT_NAMES` and every measure of :func:`phase_measures`, the named
+        clinical ones, and what the foot does.
+
+    Notes
+    -----
+    A side's value is that of its mean curve. The extreme of a single stride takes the
+    tracker's noise with it: on simulated walks the mean of the strides' knee minima lay
+    about 2 degrees too low, the minimum of the mean curve within 0.6 degrees of the
+    truth. The strides keep their own values, for their spread.
     """
-    measured = phase_measures(
-        gait.curves, stance=gait.stance, duration=gait.strides.duration
+    n, strides = len(gait.strides), gait.strides
+    lines = {"foot_off": strides.percent(strides.foot_off), "time": strides.duration}
+    means = {name: gait.side_mean(values) for name, values in lines.items()}
+    found = _angle_features(
+        np.concatenate([gait.curves, gait.mean_curves]),
+        foot_off=np.concatenate([lines["foot_off"], means["foot_off"]]),
+        duration=np.concatenate([lines["time"], means["time"]]),
     )
-    measured["to"] = _at_foot_off(gait)
-    per_stride = {
+    per_stride = {name: values[:n] for name, values in found.items()}
+    per_side = {name: values[n:] for name, values in found.items()}
+    lean, rom = (
+        float(column_mean(per_side[f"trunk_lean_{name}"])) for name in ("mean", "rom")
+    )
+    return Values(
+        stride=per_stride | _contact(per_stride["foot_pitch_ic"]) | _foot(gait),
+        side=per_side,
+        walk={"trunk_lean_mean": lean, "trunk_rom": rom},
+    )
+
+
+def _angle_features(
+    curves: np.ndarray, *, foot_off: np.ndarray, duration: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Every measure of every angle and the named ones, each (curve,)."""
+    stance = foot_off[:, None] >= PHASE
+    measured = phase_measures(curves, stance=stance, duration=duration)
+    measured["to"] = _at_percent(curves, foot_off)
+    found = {
         f"{angle}_{measure}": values[:, a]
         for measure, values in measured.items()
         for a, angle in enumerate(SHORT_NAMES)
     }
-    return Values(stride={**per_stride, **_named(gait, per_stride)}, walk=_trunk(gait))
+    lean = curves[..., SHORT_NAMES.index("trunk_lean")]
+    found["trunk_lean_mean"] = average(in_phase(lean, _WHOLE))
+    return found | _named(curves, found, stance=stance, duration=duration)
+
+
+def _at_percent(curves: np.ndarray, percent: np.ndarray) -> np.ndarray:
+    """Value of curves (curve, 101, angle) at a percent of each: (curve, angle)."""
+    known = np.isfinite(percent)
+    before = np.clip(np.where(known, percent, 0.0).astype(int), 0, 99)
+    at = np.arange(len(curves))
+    share = (percent - before)[:, None]
+    return (1 - share) * curves[at, before] + share * curves[at, before + 1]
 
 
 def phase_measures(
@@ -71,23 +113,23 @@ def phase_measures(
 
     Parameters
     ----------
-    curves : array of shape (stride, 101, angle)
-        Degrees.
-    stance : bool array of shape (stride, 101)
+    curves : array of shape (curve, 101, angle)
+        Degrees, of single strides or means.
+    stance : bool array of shape (curve, 101)
         Where the foot is on the ground.
-    duration : array of shape (stride,)
+    duration : array of shape (curve,)
         Stride time, s.
 
     Returns
     -------
-    dict of str to array of shape (stride, angle)
+    dict of str to array of shape (curve, angle)
         Degrees, degrees/s or percent of the cycle; NaN where less than 80 % of the
         phase was seen.
     """
     in_stance, in_swing = in_phase(curves, stance), in_phase(curves, ~stance)
-    whole = in_phase(curves, np.ones(len(PHASE), bool))
+    whole = in_phase(curves, _WHOLE)
     velocity = np.gradient(curves, axis=1) * (100.0 / duration)[:, None, None]
-    velocity = in_phase(velocity, np.ones(len(PHASE), bool))
+    velocity = in_phase(velocity, _WHOLE)
     low_stance, high_stance = lowest(in_stance), highest(in_stance)
     low_swing, high_swing = lowest(in_swing), highest(in_swing)
     return {
@@ -135,28 +177,27 @@ def strike(foot_pitch_ic: float) -> str:
     return "heel" if foot_pitch_ic > 0 else "forefoot"
 
 
-def _at_foot_off(gait: Gait) -> np.ndarray:
-    strides = gait.strides
-    return at_times(gait.body, gait.angles, strides.foot_off, side=strides.side)
-
-
-def _named(gait: Gait, measured: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _named(
+    curves: np.ndarray,
+    found: dict[str, np.ndarray],
+    *,
+    stance: np.ndarray,
+    duration: np.ndarray,
+) -> dict[str, np.ndarray]:
     """The clinical features that are no plain measure of one phase."""
-    knee = gait.curve("knee_flexion_deg")
-    ankle = gait.curve("ankle_dorsiflexion_deg")
-    knee_velocity = np.gradient(knee, axis=1) * (100 / gait.strides.duration)[:, None]
-    late_stance = gait.stance & (PHASE >= 40)
-    after_push_off = gait.stance & (PHASE >= 50) | ~gait.stance & (PHASE <= 75)
+    knee, ankle, shank = (
+        curves[..., SHORT_NAMES.index(name)] for name in ("knee", "ankle", "shank")
+    )
+    knee_velocity = np.gradient(knee, axis=1) * (100.0 / duration)[:, None]
+    push_off = np.where(stance, PHASE >= 50, PHASE <= 75)
     return {
         "knee_min_stance": lowest(in_phase(knee, SINGLE_STANCE)),
-        "knee_min": lowest(in_phase(knee, np.ones(len(PHASE), bool))),
-        "knee_rom_early_swing": measured["knee_max_swing"] - measured["knee_to"],
+        "knee_min": lowest(in_phase(knee, _WHOLE)),
+        "knee_rom_early_swing": found["knee_max_swing"] - found["knee_to"],
         "knee_ext_vel_tsw": -lowest(in_phase(knee_velocity, PHASE >= 80)),
-        "ankle_pushoff_rom": highest(in_phase(ankle, late_stance))
-        - lowest(in_phase(ankle, after_push_off)),
-        "sva_mst": -gait.curve("shank_deg")[:, 25],
-        **_contact(gait.curve("foot_pitch_deg")[:, 0]),
-        **_foot(gait),
+        "ankle_pushoff_rom": highest(in_phase(ankle, stance & (PHASE >= 40)))
+        - lowest(in_phase(ankle, push_off)),
+        "sva_mst": -shank[:, 25],
     }
 
 
@@ -200,14 +241,3 @@ def _ground(gait: Gait) -> np.ndarray:
     )
     share = (MID_SWING.nonzero()[0].mean() / 100) - _FOOT_FLAT.mean()
     return before + share * np.where(np.isnan(after), 0.0, after - before)
-
-
-def _trunk(gait: Gait) -> dict[str, float]:
-    """Lean and range of motion of the trunk over all strides of both legs."""
-    lean = gait.curve(ANGLES[SHORT_NAMES.index("trunk_lean")])
-    whole = in_phase(lean, np.ones(len(PHASE), bool))
-    least = gait.min_cycles
-    return {
-        "trunk_lean_mean": float(column_mean(average(whole), least=least)),
-        "trunk_rom": float(column_mean(highest(whole) - lowest(whole), least=least)),
-    }

@@ -6,7 +6,7 @@ bring their own.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -50,6 +50,9 @@ class Reference:
     """(row,) whether a row of ``features`` is a walk at the child's own pace."""
     source: str
     """Who they are, for people to read: printed wherever an index is."""
+    sd_scale: np.ndarray = field(default_factory=lambda: np.ones(len(ANGLES)))
+    """(angle,) factor on the SD of curves and features; 1 = as measured. Simulated
+    children are more alike than real ones; sGDI is scaled by its own distances."""
     licence: str = ""
     """Licence of the data behind it."""
     age_years: float = np.nan
@@ -87,7 +90,7 @@ class Reference:
     @cached_property
     def sd(self) -> np.ndarray:
         """(101, angle) SD of curves over limbs, degrees."""
-        return column_sd(self._limbs, least=3)
+        return column_sd(self._limbs, least=3) * self.sd_scale
 
     @cached_property
     def usual(self) -> pd.Series:
@@ -102,7 +105,11 @@ class Reference:
     @cached_property
     def spread(self) -> pd.Series:
         """SD of every feature at the children's own pace."""
-        return pd.Series(self.features[self.own_pace].std())
+        spread = pd.Series(self.features[self.own_pace].std())
+        for angle, scale in zip(ANGLES, self.sd_scale, strict=True):
+            of_angle = spread.index.str.startswith(f"{angle.partition('_')[0]}_")
+            spread[of_angle] *= scale
+        return spread
 
     @cached_property
     def index(self) -> DeviationIndex:
@@ -220,6 +227,7 @@ def write_reference(reference: Reference, path: str | Path) -> Path:
         rows=np.array(reference.features.index, dtype=np.str_),
         features=reference.features.to_numpy(np.float32),
         own_pace=reference.own_pace,
+        sd_scale=reference.sd_scale,
         about=np.array([reference.source, reference.licence]),
         age_years=np.array(reference.age_years),
     )
@@ -237,6 +245,7 @@ def _unpack(arrays: Mapping[str, np.ndarray]) -> Reference:
         curves=arrays["curves"].astype(np.float32),
         features=pd.DataFrame(features, index=rows, columns=names),
         own_pace=arrays["own_pace"],
+        sd_scale=arrays["sd_scale"],
         source=source,
         licence=licence,
         age_years=float(arrays["age_years"]),

@@ -1,6 +1,7 @@
 """Making a reference: from simulated typically developing children or from own data."""
 
 from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -9,9 +10,10 @@ from joblib import Parallel, delayed
 
 from cpexplore.cohort import Cohort
 from cpexplore.gait._body import SIDES, make_body
-from cpexplore.gait._gait import Walked, column_mean, make_gait
+from cpexplore.gait._gait import column_mean, make_gait
 from cpexplore.gait.events import detect_events
 from cpexplore.gait.features import walk_features
+from cpexplore.gait.features_kinematic import SHORT_NAMES
 from cpexplore.gait.reference import Reference
 from cpexplore.preprocessing import clean
 from cpexplore.simulate import cohort_of, td_children
@@ -20,6 +22,8 @@ SEED = 2008
 """Seed of the default reference."""
 N_CHILDREN = 30
 """Children of the default reference, each at four paces."""
+PUBLISHED_SD_DEG = {"hip": 6.1, "knee": 6.3, "ankle": 5.3}
+"""Mean SD over the cycle of typical children at free speed (Schwartz et al. 2008)."""
 
 
 def make_reference(
@@ -59,10 +63,9 @@ def make_reference(
     ids = list(cohort.index.index)
     wanted = set(ids if own_pace is None else own_pace)
     measured = Parallel(n_jobs=n_jobs)(delayed(_measure)(cohort, i) for i in ids)
-    walked = cast("list[Walked]", measured)
     found = {
         walk_id: one
-        for walk_id, one in zip(ids, walked, strict=True)
+        for walk_id, one in zip(ids, cast("list[_Measured]", measured), strict=True)
         if np.isfinite(one.curves).any()
     }
     curves = [one.curves for walk_id, one in found.items() if walk_id in wanted]
@@ -71,7 +74,7 @@ def make_reference(
             "`cohort` must hold at least 3 measurable walks at own pace; got "
             f"{len(curves)} of {len(wanted)}."
         )
-    features = pd.concat([_leg_rows(walk_id, one) for walk_id, one in found.items()])
+    features = pd.concat([one.features for one in found.values()])
     return Reference(
         curves=np.array(curves),
         features=features,
@@ -88,6 +91,8 @@ def simulated_reference(
     """Make a reference of simulated typically developing children.
 
     Each walks very slowly, slowly, freely and fast; the free walk is the own pace.
+    They are more alike than real children, so the SD of hip, knee and ankle is scaled
+    to the published one (:data:`PUBLISHED_SD_DEG`); curves and means stay theirs.
 
     Parameters
     ----------
@@ -104,26 +109,41 @@ def simulated_reference(
         With the defaults: what is shipped as :func:`default_reference`.
     """
     children = td_children(n_children, seed=seed)
-    return make_reference(
+    measured = make_reference(
         cohort_of(children, name="typically developing"),
         source=f"{n_children} simulated typically developing children, seed {seed}",
         own_pace=[child.walk_id for child in children if child.visit_id == "free"],
         licence="BSD-3-Clause",
         n_jobs=n_jobs,
     )
+    return _sd_as_published(measured)
 
 
-def _measure(cohort: Cohort, walk_id: str) -> Walked:
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """What a walk adds to a reference."""
+
+    curves: np.ndarray
+    features: pd.DataFrame
+
+
+def _measure(cohort: Cohort, walk_id: str) -> _Measured:
     walk = clean(cohort.walk(walk_id))
     gait = make_gait(
         make_body(walk), detect_events(walk), min_cycles=2, leg_length_m=np.nan
     )
-    return walk_features(gait)
+    walked = walk_features(gait)
+    both_legs = {name: [value, value] for name, value in walked.whole.items()}
+    legs = [f"{walk_id}_{side}" for side in SIDES]
+    features = pd.DataFrame(walked.sided | both_legs, index=legs)
+    return _Measured(curves=gait.mean_curves, features=features)
 
 
-def _leg_rows(walk_id: str, walked: Walked) -> pd.DataFrame:
-    """One row per leg: its own features and those of the whole walk."""
-    rows = pd.DataFrame(
-        {**walked.sided, **{name: [v, v] for name, v in walked.whole.items()}}
-    )
-    return rows.set_axis([f"{walk_id}_{side}" for side in SIDES])
+def _sd_as_published(reference: Reference) -> Reference:
+    """Scale the SD of hip, knee and ankle so that its mean is the published one."""
+    measured = reference.sd.mean(axis=0)
+    scale = np.ones(len(SHORT_NAMES))
+    for name, published in PUBLISHED_SD_DEG.items():
+        angle = SHORT_NAMES.index(name)
+        scale[angle] = published / measured[angle]
+    return replace(reference, sd_scale=scale)

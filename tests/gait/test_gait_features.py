@@ -99,6 +99,20 @@ def test_key_values_of_the_typical_curves(walked, travel):
         np.testing.assert_allclose(found[name], expected, atol=tolerance, err_msg=name)
 
 
+def test_noise_of_the_tracker_hardly_moves_the_extremes(built_walk, rng):
+    built = built_walk(n_strides=60, fps=25.0)
+    noise = rng.normal(scale=3.0, size=built.walk["position"].shape)
+    built.walk["position"].values[:] += noise
+    gait = make_gait(
+        make_body(built.walk), built.events, min_cycles=2, leg_length_m=np.nan
+    )
+    found = walk_features(gait)
+    for name, truth in (("knee_min_stance", 6.0), ("knee_max_swing", 59.2)):
+        single = abs(found.stride[name].mean() - truth)
+        assert single > 1.5
+        assert np.abs(found.sided[name] - truth).max() < single / 2
+
+
 def test_minimum_in_stance_may_be_hyperextension(walked):
     cycle = pattern_cycle("recurvatum")
     found = walked(cycles=(cycle, cycle)).sided["knee_min_stance"]

@@ -1,6 +1,7 @@
 """Deviation indices, patterns and the reference behind them."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -282,7 +283,10 @@ def test_the_default_reference_is_typical_and_says_what_it_is():
     assert knee.max() == pytest.approx(59.1, abs=4)
     assert knee[30:50].min() == pytest.approx(6.2, abs=4)
     ankle = reference.mean[:, ANGLES.index("ankle_dorsiflexion_deg")]
-    assert ankle[30:60].max() == pytest.approx(11.8, abs=3)
+    assert ankle[30:60].max() == pytest.approx(11.8, abs=5)
+    spread = reference.sd.mean(axis=0)
+    np.testing.assert_allclose(spread[:3], [6.1, 6.3, 5.3], rtol=0.01)
+    assert reference.spread["knee_max_swing"] == pytest.approx(5.9, abs=2)
     assert default_reference() is reference
 
 
@@ -290,6 +294,19 @@ def test_the_default_reference_scores_itself_100():
     scores = default_reference().index.member_scores
     assert scores.mean() == pytest.approx(100.0)
     assert scores.std(ddof=1) == pytest.approx(10.0)
+
+
+def test_the_sd_may_be_scaled_without_moving_curves_or_index():
+    reference = schwartz_like()
+    scale = np.array([1, 2, 1, 1, 1, 1, 1, 1, 1.0])
+    wider = replace(reference, sd_scale=scale)
+    np.testing.assert_array_equal(wider.mean, reference.mean)
+    np.testing.assert_allclose(wider.sd, reference.sd * scale)
+    assert wider.spread["knee_rom"] == pytest.approx(2 * reference.spread["knee_rom"])
+    assert wider.spread["stance"] == pytest.approx(reference.spread["stance"])
+    np.testing.assert_array_equal(
+        wider.index.member_scores, reference.index.member_scores
+    )
 
 
 def test_bands_are_ready_to_draw():
