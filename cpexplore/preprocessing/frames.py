@@ -47,10 +47,12 @@ def keypoint_xy(position: np.ndarray, names: list[str], keypoint: str) -> np.nda
     return np.full((len(position), 2), np.nan)
 
 
-def distance(position: np.ndarray, names: list[str], a: str, b: str) -> np.ndarray:
+def distance(
+    position: np.ndarray, names: list[str], pair: tuple[str, str]
+) -> np.ndarray:
     """Distance (time,) between two keypoints, px."""
-    apart = keypoint_xy(position, names, a) - keypoint_xy(position, names, b)
-    return np.hypot(apart[:, 0], apart[:, 1])
+    first, second = (keypoint_xy(position, names, keypoint) for keypoint in pair)
+    return np.hypot(*(first - second).T)
 
 
 def rolling_median(

@@ -110,7 +110,7 @@ def _out_of_plane(walk: xr.Dataset) -> np.ndarray:
     left, right = (
         keypoint_xy(position, names, f"{side}_shoulder") for side in ("left", "right")
     )
-    trunk = distance(position, names, "neck", "mid_hip")
+    trunk = distance(position, names, ("neck", "mid_hip"))
     return np.abs(left - right)[:, :1] / long_length(trunk)
 
 
@@ -118,7 +118,7 @@ def _foot_share(walk: xr.Dataset) -> np.ndarray:
     """Length of the longer foot as a share of its 90th percentile, (time, 1)."""
     position, names = walk["position"].values, walk["keypoint"].values.tolist()
     feet = [
-        distance(position, names, f"{side}_heel", f"{side}_big_toe")
+        distance(position, names, (f"{side}_heel", f"{side}_big_toe"))
         for side in ("left", "right")
     ]
     longer = np.fmax(*feet)

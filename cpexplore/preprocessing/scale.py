@@ -32,8 +32,8 @@ def leg_lengths(position: np.ndarray, names: list[str]) -> np.ndarray:
     """Thigh + shank (time, side) of both legs in each frame, px."""
     return np.stack(
         [
-            distance(position, names, f"{side}_hip", f"{side}_knee")
-            + distance(position, names, f"{side}_knee", f"{side}_ankle")
+            distance(position, names, (f"{side}_hip", f"{side}_knee"))
+            + distance(position, names, (f"{side}_knee", f"{side}_ankle"))
             for side in ("left", "right")
         ],
         axis=-1,
