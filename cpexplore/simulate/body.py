@@ -106,7 +106,8 @@ def place_body(
         ],
         axis=1,
     )
-    return _into_room(local * child.leg_length_m, child, course, legs)
+    walked = np.diff(legs.advance, prepend=0.0) * child.leg_length_m
+    return _into_room(local * child.leg_length_m, course, walked=walked)
 
 
 def _legs(legs: LegMotion) -> dict[str, tuple]:
@@ -157,7 +158,9 @@ def _upper_body(
         shoulder_u = neck_u + sign * _SHOULDER_HALF * np.sin(posture.twist)
         shoulder_w = sign * _SHOULDER_HALF * np.cos(posture.twist)
         shoulder = np.stack([shoulder_u, neck_v - 0.02])
-        elbow, wrist = _arm(child, course, shoulder, index, legs=legs, posture=posture)
+        elbow, wrist = _arm(
+            shoulder, child, course, index=index, legs=legs, posture=posture
+        )
         points[f"{side}_shoulder"] = (*shoulder, shoulder_w)
         points[f"{side}_elbow"] = (*elbow, shoulder_w)
         points[f"{side}_wrist"] = (*wrist, shoulder_w)
@@ -165,23 +168,24 @@ def _upper_body(
 
 
 def _arm(
+    shoulder: np.ndarray,
     child: Child,
     course: Course,
-    shoulder: np.ndarray,
-    index: int,
     *,
+    index: int,
     legs: LegMotion,
     posture: Posture,
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Elbow and wrist (2, n): swinging freely, or with the hand on the device."""
     if child.device == "none":
         upper = posture.upper_arm[index]
         fore = upper + posture.elbow[index]
         elbow = shoulder + _UPPER_ARM * np.stack([np.sin(upper), -np.cos(upper)])
         return elbow, elbow + _FOREARM * np.stack([np.sin(fore), -np.cos(fore)])
-    return _reach(shoulder, _handle(child, course, index, legs=legs))
+    return _reach(shoulder, _handle(child, course, index=index, legs=legs))
 
 
-def _handle(child: Child, course: Course, index: int, *, legs: LegMotion) -> np.ndarray:
+def _handle(child: Child, course: Course, *, index: int, legs: LegMotion) -> np.ndarray:
     """Where the hand holds the device, relative to the hips (2, n)."""
     pace = np.polynomial.Polynomial.fit(course.time, legs.advance, 12)(course.time)
     ahead = PARAMETERS.hand_ahead + pace - legs.advance
@@ -202,13 +206,11 @@ def _reach(shoulder: np.ndarray, hand: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return shoulder + _UPPER_ARM * np.stack([np.sin(upper), -np.cos(upper)]), wrist
 
 
-def _into_room(
-    local: np.ndarray, child: Child, course: Course, legs: LegMotion
-) -> np.ndarray:
+def _into_room(local: np.ndarray, course: Course, *, walked: np.ndarray) -> np.ndarray:
+    """Turn forward, up and right into X, Y, Z, and walk ``walked`` m per instant."""
     ahead = course.forward
     aside = np.stack([ahead[:, 2], 0 * ahead[:, 0], -ahead[:, 0]], axis=1)
     up = np.array([0.0, 1.0, 0.0])
-    walked = np.diff(legs.advance, prepend=0.0) * child.leg_length_m
     ground = np.cumsum(walked[:, None] * ahead, axis=0)
     ground[:, 0] += course.start_m
     axes = np.stack([ahead, np.broadcast_to(up, ahead.shape), aside], axis=1)

@@ -85,7 +85,12 @@ class Child:
 
 
 def draw_children(
-    n_patients: int, *, seed: int, world: str = "standard", min_per_level: int = 5
+    n_patients: int,
+    *,
+    seed: int,
+    world: str = "standard",
+    min_per_level: int = 5,
+    fps: float = 25.0,
 ) -> list[Child]:
     """Draw children with cerebral palsy and their visits.
 
@@ -101,6 +106,8 @@ def draw_children(
         Least number of patients of each level, as far as ``n_patients`` allows. The
         public share of level IV would leave a small cohort with fewer patients than
         folds; the others give way in proportion.
+    fps : float
+        Frames per second of the recordings, > 0; the children stay the same.
 
     Returns
     -------
@@ -114,13 +121,14 @@ def draw_children(
     """
     check_range("n_patients", n_patients, low=4)
     check_option("world", world, WORLDS)
+    check_range("fps", fps, low=0, inclusive=False)
     root = np.random.SeedSequence(seed)
     levels = _patient_levels(
         n_patients, min_per_level, rng=np.random.default_rng(root.spawn(1)[0])
     )
     streams = root.spawn(n_patients)
     return [
-        child
+        replace(child, fps=fps, n_frames=round(child.n_frames * fps / child.fps))
         for number, (level, stream) in enumerate(zip(levels, streams, strict=True))
         for child in _visits(number, level, stream=stream, world=world)
     ]

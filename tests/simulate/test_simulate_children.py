@@ -101,3 +101,12 @@ def test_unknown_worlds_and_speeds_are_refused():
     message = "`speeds` must be one of 'very_slow', 'slow', 'free', 'fast'; got 'run'."
     with pytest.raises(ValueError, match=re.escape(message)):
         td_children(1, seed=0, speeds=("run",))
+
+
+def test_another_frame_rate_films_the_same_children():
+    usual, fast = (draw_children(8, seed=1, fps=fps) for fps in (25.0, 50.0))
+    assert [c.speed_mps for c in usual] == [c.speed_mps for c in fast]
+    assert [2 * c.n_frames for c in usual] == [c.n_frames for c in fast]
+    with pytest.raises(ValueError, match="fps") as error:
+        draw_children(8, seed=1, fps=0)
+    assert str(error.value) == "`fps` must be a finite number and > 0; got 0."

@@ -113,3 +113,8 @@ def test_what_learns_never_imports_the_simulator(package):
 def test_no_hidden_truth_is_a_column_of_the_index():
     hidden = {"severity", "carrier", "limbs", "pattern", "weight", "seed", "plant"}
     assert not hidden & set(INDEX_SCHEMA.columns)
+
+
+def test_the_parameters_are_frozen():
+    """Change them only for a published number, and say which one in the changelog."""
+    assert PARAMETERS.hash() == "42bac611b19a"
