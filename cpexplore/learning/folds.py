@@ -116,7 +116,7 @@ class Fold:
         """Fit a tabular model."""
         balance = self.task.spec.fit.loss.balance
         learn = scores["learn"], self.target["learn"]
-        if name == "features_boosting":
+        if name == "features_boosting" and scores["learn"].shape[1]:
             return fit_boosting(*learn, balance=balance)
         inner = scores["inner"], self.target["inner"]
         return fit_logit(*learn, inner=inner, balance=balance)
@@ -174,20 +174,18 @@ class Fold:
     @cached_property
     def scaler(self) -> FeatureScaler:
         """Of all features that are usable in this fold."""
-        learn = self.task.features.loc[self.index["learn"].index]
-        scaler = FeatureScaler.fit(learn)
-        if not scaler.columns:
-            raise ValueError(
-                "`features` must have a column that varies and is present in at least "
-                f"60 % of the training walks of fold {self.task.fold}; got none of "
-                f"{learn.shape[1]}."
-            )
-        return scaler
+        return FeatureScaler.fit(self.task.features.loc[self.index["learn"].index])
 
     @cached_property
     def selection(self) -> pd.DataFrame:
         """``seed, fold, feature, kept, score`` of the features of this fold."""
         usable = list(self.scaler.columns)
+        if not usable:
+            raise ValueError(
+                "`features` must have a column that varies and is present in at least "
+                f"60 % of the training walks of fold {self.task.fold}; got none of "
+                f"{self.task.features.shape[1]}."
+            )
         if self.task.select is None:
             table = pd.DataFrame({"feature": usable, "kept": True, "score": np.nan})
         else:
@@ -209,13 +207,11 @@ class Fold:
     def columns(self, features: str) -> list[str]:
         """The features that a variant may see."""
         usable = list(self.scaler.columns)
-        if features == "all":
-            return usable
         kept = self.selection.loc[self.selection["kept"], "feature"].tolist()
         if features == "random":
             rng = np.random.default_rng(self.task.number("random features"))
             return sorted(rng.choice(usable, size=len(kept), replace=False).tolist())
-        return kept
+        return usable if features == "all" else kept
 
     def fusion(
         self, name: str, variant: Variant

@@ -64,7 +64,14 @@ def fit_logit(
         Number of levels; one that is absent from training keeps a small probability.
     balance : float
         Weight of a level = its share to the power of minus this.
+
+    Returns
+    -------
+    Logit
+        Without features (F = 0) it answers with the shares of the levels.
     """
+    if not scores.shape[1]:
+        return _shares(target, n_levels=n_levels)
     candidates = [
         _fit_logit(scores, target, strength=c, n_levels=n_levels, balance=balance)
         for c in STRENGTHS
@@ -128,6 +135,12 @@ def class_weights(target: np.ndarray, *, balance: float) -> Mapping[int, float]:
     raw = (counts / len(target)) ** -balance
     raw *= len(target) / (raw * counts).sum()
     return dict(zip(levels.tolist(), raw.tolist(), strict=True))
+
+
+def _shares(target: np.ndarray, *, n_levels: int) -> Logit:
+    shares = np.bincount(target, minlength=n_levels) / len(target)
+    intercept = np.log(np.maximum(shares, _FLOOR))
+    return Logit(coef=np.zeros((n_levels, 0)), intercept=intercept)
 
 
 def _fit_logit(

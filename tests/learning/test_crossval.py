@@ -338,3 +338,16 @@ def test_every_child_is_equally_likely_to_be_in_the_inner_part(study):
     share = pd.Series([p for part in patients for p in part]).value_counts() / 150
     assert len(share) == 40
     assert share.between(0.08, 0.35).all()
+
+
+def test_a_table_without_anything_known_answers_with_the_shares(study, tmp_path):
+    index = study.cohort.index.assign(age_years=np.nan, height_m=np.nan)
+    index["device"] = pd.Series(np.nan, index.index, "str")
+    cohort = replace(study.cohort, index=index)
+    spec = replace(study.spec, models=("majority", "metadata_only"))
+    run = cross_validate(cohort, spec, out=tmp_path, **study_arguments(study))
+    tables = dict(list(run.oof.groupby("model")))
+    np.testing.assert_allclose(
+        tables["metadata_only"][P].to_numpy().argmax(1),
+        tables["majority"][P].to_numpy().argmax(1),
+    )

@@ -56,3 +56,10 @@ def test_boosting_learns_and_takes_missing_values(rng):
     model = fit_boosting(scores[:300], target[:300])
     answer = model.log_proba(scores[300:]).argmax(1)
     assert (answer == target[300:]).mean() > 0.45
+
+
+def test_without_features_the_shares_answer():
+    target, nothing = np.array([0, 0, 0, 1]), np.empty((4, 0))
+    model = fit_logit(nothing, target, inner=(nothing, target))
+    proba = np.exp(model.log_proba(nothing))
+    np.testing.assert_allclose(proba, [[0.75, 0.25, 0, 0]] * 4, atol=1e-3)
