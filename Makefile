@@ -24,6 +24,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: setup
 	$(BIN)/cpexplore run --preset quick --out runs/demo --jobs $(JOBS)
+	$(BIN)/python -m figures --run runs/demo --out figures/build
 
 test: setup
 	$(BIN)/ruff check .
@@ -31,16 +32,15 @@ test: setup
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 	$(BIN)/codespell
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/browser
 
 lab: setup
 	$(BIN)/jupyter lab --notebook-dir notebooks
 
 figures: demo
-	$(BIN)/python -m figures --run runs/demo --out figures/build
 
 bench: setup
-	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf runs figures/build

@@ -2,9 +2,11 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -13,6 +15,8 @@ import pytest
 pytestmark = pytest.mark.slow
 
 WAIT_MS = 120_000
+
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "03_saliency.ipynb"
 
 _SETTINGS = {
     "@jupyterlab/apputils-extension/notification.jupyterlab-settings": (
@@ -39,7 +43,7 @@ _EXECUTE = """async code => {
 
 @pytest.fixture
 def lab(tmp_path, make_run):
-    """A JupyterLab server on 127.0.0.1 with a run and a notebook; its address."""
+    """A JupyterLab server with a run and a notebook; its address."""
     make_run(tmp_path / "demo")
     cells = [
         "from cpexplore.view import explorer",
@@ -50,32 +54,42 @@ def lab(tmp_path, make_run):
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
     )
     nbformat.write(notebook, tmp_path / "explore.ipynb")
+    with served(tmp_path) as server:
+        yield server
+
+
+@contextmanager
+def served(folder: Path, **environment: str):
+    """Serve a folder on 127.0.0.1; settings and state stay inside it."""
     for name, content in _SETTINGS.items():
-        file = tmp_path / ".jupyter" / "settings" / name
+        file = folder / ".jupyter" / "settings" / name
         file.parent.mkdir(parents=True)
         file.write_text(content)
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
     command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"]
-    command += ["--IdentityProvider.token=", f"--ServerApp.root_dir={tmp_path}"]
+    command += ["--IdentityProvider.token=", f"--ServerApp.root_dir={folder}"]
     command += ["--LabApp.expose_app_in_browser=True"]
     folders = {
-        "JUPYTER_CONFIG_DIR": tmp_path / ".jupyter" / "config",
-        "JUPYTER_DATA_DIR": tmp_path / ".jupyter" / "data",
-        "JUPYTER_RUNTIME_DIR": tmp_path / ".jupyter" / "runtime",
-        "JUPYTERLAB_SETTINGS_DIR": tmp_path / ".jupyter" / "settings",
-        "JUPYTERLAB_WORKSPACES_DIR": tmp_path / ".jupyter" / "workspaces",
+        "JUPYTER_CONFIG_DIR": folder / ".jupyter" / "config",
+        "JUPYTER_DATA_DIR": folder / ".jupyter" / "data",
+        "JUPYTER_RUNTIME_DIR": folder / ".jupyter" / "runtime",
+        "JUPYTERLAB_SETTINGS_DIR": folder / ".jupyter" / "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": folder / ".jupyter" / "workspaces",
     }
-    log = tmp_path / "lab.log"
+    environment |= {name: str(path) for name, path in folders.items()}
+    log = folder / "lab.log"
     with log.open("w") as output:
         server = subprocess.Popen(
             command,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=os.environ | {name: str(path) for name, path in folders.items()},
+            env=os.environ | environment,
         )
-        yield address(server, log)
-        server.terminate()
-        server.wait(timeout=30)
+        try:
+            yield address(server, log)
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
 
 
 def address(server: subprocess.Popen, log: Path) -> str:
@@ -87,6 +101,18 @@ def address(server: subprocess.Popen, log: Path) -> str:
             return found.group()
         time.sleep(0.2)
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+def run_all(page, notebook: str) -> None:
+    """Open a notebook, run every cell and wait for the explorer."""
+    page.goto(notebook)
+    page.wait_for_function(
+        "window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=WAIT_MS
+    )
+    page.evaluate(_RUN_ALL, WAIT_MS)
+    page.wait_for_selector(".cpx canvas", timeout=WAIT_MS)
+    page.wait_for_selector(".js-plotly-plot .infolayer text", timeout=WAIT_MS)
+    page.wait_for_timeout(1500)
 
 
 def shown(page) -> dict[str, str]:
@@ -123,14 +149,7 @@ def test_the_explorer_in_jupyterlab(page, lab, shoot, tmp_path):
         "websocket",
         lambda socket: socket.on("framesent", lambda frame: messages.append(frame)),
     )
-    page.goto(f"{lab}/lab/tree/explore.ipynb")
-    page.wait_for_function(
-        "window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=WAIT_MS
-    )
-    page.evaluate(_RUN_ALL, WAIT_MS)
-    page.wait_for_selector(".cpx canvas", timeout=WAIT_MS)
-    page.wait_for_selector(".js-plotly-plot .infolayer text", timeout=WAIT_MS)
-    page.wait_for_timeout(1500)
+    run_all(page, f"{lab}/lab/tree/explore.ipynb")
     first = shown(page)
     shoot("lab_explorer")
 
@@ -170,3 +189,23 @@ def test_the_explorer_in_jupyterlab(page, lab, shoot, tmp_path):
         "document.querySelector('.cpx-title b')?.textContent === 'P0_V2'",
         timeout=WAIT_MS,
     )
+
+
+def test_the_saliency_notebook_in_jupyterlab(page, small_run, shoot, tmp_path):
+    """The notebook of the project on a real, small study of simulated children."""
+    page.set_viewport_size({"width": 1500, "height": 2600})
+    shutil.copy(NOTEBOOK, tmp_path)
+    run = {"CPEXPLORE_FAST": "1", "CPEXPLORE_RUN": str(small_run.path)}
+    with served(tmp_path, **run) as server:
+        run_all(page, f"{server}/lab/tree/{NOTEBOOK.name}")
+        first = shown(page)
+        page.get_by_role("button", name="Play").click()
+        page.wait_for_timeout(1000)
+        page.get_by_role("button", name="Pause").click()
+        page.wait_for_timeout(300)
+        assert shown(page)["player"] != first["player"]
+        level = choose(page, "Level", "GMFCS III")
+        assert level["figure"] != first["figure"]
+        method = choose(page, "Method", "Grad-CAM, signed")
+        assert method["figure"] != level["figure"]
+        shoot("lab_saliency_notebook")

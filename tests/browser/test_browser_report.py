@@ -7,7 +7,6 @@ from cpexplore.gait import analyse_walk
 from cpexplore.runs import Explanation
 from cpexplore.view.explanation import write_explanation
 from cpexplore.view.player import walk_saliency
-from cpexplore.view.report import write_report
 
 
 def picture(page) -> str:
@@ -32,10 +31,8 @@ def play_and_choose(page, *, level: str, method: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:vert. bool was deprecated")  # seaborn's box plot
-def test_the_report_of_a_run_plays(page, make_run, tmp_path, shoot):
-    report = write_report(make_run(tmp_path / "demo"))
-    page.goto(report.as_uri())
+def test_the_report_of_a_study_plays(page, small_run, shoot):
+    page.goto((small_run.path / "report.html").as_uri())
     page.wait_for_function("document.querySelectorAll('.cpx').length >= 2")
     play_and_choose(page, level="GMFCS IV", method="Grad-CAM, signed")
     shoot("report")
