@@ -1,0 +1,32 @@
+"""Run every benchmark script; each prints its table and exits 1 if it misses its bar."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+QUICK = (
+    "cluster_bootstrap",
+    "gait_speed",
+    "real_children_angles",
+    "real_children_events",
+    "simulated_events",
+    "stgcn_speed",
+)
+"""Those that take minutes; the others take hours and are run by name."""
+
+
+def main() -> int:
+    folder = Path(__file__).parent
+    failed = []
+    for name in QUICK:
+        print(f"\n== {name}", flush=True)
+        command = [sys.executable, str(folder / f"{name}.py")]
+        if subprocess.run(command, check=False).returncode:
+            failed.append(name)
+    if failed:
+        print(f"\nmissed a bar: {', '.join(failed)}")
+    return len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
