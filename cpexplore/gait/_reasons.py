@@ -18,6 +18,7 @@ _PARTICULAR = {
     "gvi2d": "too few strides follow each other, or the reference has too few",
 }
 """Why a feature may be missing although cycles were measured."""
+_LAST = "fewer than {} cycles gave a value, or the reference lacks it"
 _NEED_METRES = ("speed_dimensionless", "froude", "cadence_dimensionless")
 
 
@@ -76,7 +77,7 @@ def _reason(gait: Gait, name: str, scope: str, keypoints: Iterable[str]) -> str:
         return "; ".join(
             _few(gait, side, n, needed) for side, n in counts.items() if n < needed
         )
-    return _PARTICULAR.get(name, f"fewer than {needed} cycles gave a value")
+    return _PARTICULAR.get(name, _LAST.format(needed))
 
 
 def _n_cycles(gait: Gait, side: str) -> int:

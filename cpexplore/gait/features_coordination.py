@@ -10,11 +10,15 @@ from scipy.signal import hilbert
 from cpexplore.gait._body import Body
 from cpexplore.gait._gait import Gait, Values, column_mean, detrended
 from cpexplore.gait.features_variability import LEAST
+from cpexplore.gait.kinematics import wrapped
+
+JOINTS = ("hip", "knee", "ankle", "thigh", "shank")
+"""Angles whose phase is taken: the first five of ``ANGLES``."""
 
 PAIRS = {
-    "hip_knee": ("hip_flexion_deg", "knee_flexion_deg"),
-    "knee_ankle": ("knee_flexion_deg", "ankle_dorsiflexion_deg"),
-    "thigh_shank": ("thigh_deg", "shank_deg"),
+    "hip_knee": ("hip", "knee"),
+    "knee_ankle": ("knee", "ankle"),
+    "thigh_shank": ("thigh", "shank"),
 }
 """Proximal and distal angle of each coupling."""
 
@@ -40,8 +44,10 @@ def coordination(gait: Gait) -> Values:
     stride: dict[str, np.ndarray] = {}
     side: dict[str, np.ndarray] = {}
     stance = gait.stance[:, :100]
-    for name, (proximal, distal) in PAIRS.items():
-        phase = relative_phase(gait.curve(proximal), gait.curve(distal))
+    phases = hilbert_phase(gait.curves[..., : len(JOINTS)])
+    for name, pair in PAIRS.items():
+        proximal, distal = (phases[..., JOINTS.index(joint)] for joint in pair)
+        phase = wrapped(proximal - distal)
         size = np.abs(phase)
         stride[f"marp_{name}"] = size.mean(axis=1)
         stride[f"marp_stance_{name}"] = _share_mean(size, stance)
@@ -52,33 +58,37 @@ def coordination(gait: Gait) -> Values:
     return Values(stride=stride, side=side, walk=_regularity(gait))
 
 
-def relative_phase(proximal: np.ndarray, distal: np.ndarray) -> np.ndarray:
-    """Continuous relative phase of two joints over the cycle.
+def hilbert_phase(curves: np.ndarray) -> np.ndarray:
+    """Phase of joints over the cycle; the difference of two is their relative phase.
 
     Parameters
     ----------
-    proximal, distal : array of shape (stride, 101)
+    curves : array of shape (stride, 101, joint)
         Degrees.
 
     Returns
     -------
-    array of shape (stride, 100)
-        Proximal minus distal phase in [-180, 180) degrees; NaN throughout where a point
-        of the cycle is missing.
+    array of shape (stride, 100, joint)
+        Degrees in (-180, 180]; NaN throughout where a point of the cycle is missing.
 
     Notes
     -----
     Each curve is centred on its mid-range. The Hilbert transform is periodic, so one
     cycle gives what three concatenated copies would give in the middle.
+
+    Examples
+    --------
+    >>> turn = 2 * np.pi * np.arange(101) / 100
+    >>> phase = hilbert_phase(np.cos(turn)[None, :, None])
+    >>> round(float(phase[0, 25, 0]), 6)
+    90.0
     """
-    phases = []
-    for curve in (proximal[:, :100], distal[:, :100]):
-        known = np.isfinite(curve).all(axis=1, keepdims=True)
-        whole = np.where(known, curve, 0.0)
-        middle = (whole.max(axis=1) + whole.min(axis=1))[:, None] / 2
-        phase = np.rad2deg(np.angle(np.asarray(hilbert(whole - middle, axis=1))))
-        phases.append(np.where(known, phase, np.nan))
-    return (phases[0] - phases[1] + 180.0) % 360.0 - 180.0
+    cycle = curves[:, :100]
+    known = np.isfinite(cycle).all(axis=1, keepdims=True)
+    whole = np.where(known, cycle, 0.0)
+    middle = (whole.max(axis=1, keepdims=True) + whole.min(axis=1, keepdims=True)) / 2
+    signal = np.asarray(hilbert(whole - middle, axis=1))
+    return np.where(known, np.rad2deg(np.angle(signal)), np.nan)
 
 
 def deviation_phase(phase: np.ndarray) -> float:

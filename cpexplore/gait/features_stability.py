@@ -120,26 +120,28 @@ def _arms(gait: Gait) -> dict[str, np.ndarray]:
     arm = pass_length(body, shoulder, elbow, wrist)
     trunk = pass_length(body, body.point("neck")[:, None], hip)
     leg = body.leg_length[:, None]
+    ground = np.fmin.reduce(body.pair("ankle")[..., 1], axis=1)[:, None]
     signals = np.stack(
         [
             (wrist - shoulder)[..., 0] / arm,
             (wrist - hip)[..., 1] / trunk,
             (wrist - hip)[..., 0] / leg,
+            (wrist[..., 1] - ground) / leg,
             inclination(shoulder, wrist),
             inclination(body.pair("hip"), body.pair("knee"))[:, ::-1],
         ],
         axis=-1,
     )
     curves = in_phase(gait.own_side(signals), _WHOLE)
-    swing, height, ahead = (curves[..., k] for k in range(3))
+    swing, guard, ahead, height, arm_at, thigh_at = np.moveaxis(curves, -1, 0)
     return {
         "arm_swing": highest(swing) - lowest(swing),
-        "arm_guard": average(height),
+        "arm_guard": average(guard),
         "elbow_flex_mean": average(in_phase(gait.curve("elbow_flexion_deg"), _WHOLE)),
         "wrist_ahead": average(ahead),
         "hand_lock": _spread(ahead),
         "hand_height_cv": 100.0 * _spread(height) / np.abs(average(height)),
-        "arm_leg_phase": phase_difference(curves[..., 3], curves[..., 4]),
+        "arm_leg_phase": phase_difference(arm_at, thigh_at),
     }
 
 

@@ -167,6 +167,17 @@ class Reference:
         attrs = {"n": self.n, "source": self.source, "speed_llps": self.speed_llps}
         return xr.Dataset(variables, coords={"phase": PHASE}, attrs=attrs)
 
+    def with_bands(self, curves: xr.Dataset) -> xr.Dataset:
+        """Put :meth:`bands` beside curves with dim phase.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``curves`` with the variables of :meth:`bands`; the attribute
+            ``reference`` says whose they are.
+        """
+        return curves.merge(self.bands()).assign_attrs(reference=self.source)
+
     @cached_property
     def _limbs(self) -> np.ndarray:
         return self.curves.reshape(-1, *self.curves.shape[2:]).astype(float)

@@ -63,6 +63,12 @@ def test_columns_are_named_by_one_scheme():
     assert len(sided.loc["knee_rom_worse_deg", "keypoints"]) == 6
 
 
+def test_sagittal_indices_do_not_borrow_published_names():
+    names = CATALOGUE.index
+    assert not names.str.match(r"(gdi|gps|gvi)(_|$)").any()
+    assert {"sgdi", "sgps", "gvi2d"} <= set(names)
+
+
 def test_core_is_side_free_and_small():
     core = feature_columns(core=True)
     assert 30 <= len(core) <= 60

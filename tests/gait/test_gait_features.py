@@ -11,7 +11,7 @@ from cpexplore.gait.features import aggregates, walk_features
 from cpexplore.gait.features_coordination import (
     deviation_phase,
     harmonic_ratio,
-    relative_phase,
+    hilbert_phase,
 )
 from cpexplore.gait.features_kinematic import phase_measures, strike
 from cpexplore.gait.features_smoothness import (
@@ -21,6 +21,7 @@ from cpexplore.gait.features_smoothness import (
 from cpexplore.gait.features_stability import phase_difference
 from cpexplore.gait.features_symmetry import curve_symmetry, symmetry_indices
 from cpexplore.gait.features_variability import multiple_correlation, variation
+from cpexplore.gait.kinematics import wrapped
 from cpexplore.simulate.curves import pattern_cycle
 
 PHASE = np.arange(101)
@@ -285,8 +286,10 @@ def test_broken_or_short_movements_have_no_smoothness():
 
 
 def test_relative_phase_of_shifted_waves():
-    turn = 2 * np.pi * PHASE[None] / 100
-    lead = relative_phase(30 + 20 * np.cos(turn), 10 + 5 * np.cos(turn - np.pi / 3))
+    turn = 2 * np.pi * PHASE / 100
+    waves = 30 + 20 * np.cos(turn), 10 + 5 * np.cos(turn - np.pi / 3)
+    phase = hilbert_phase(np.stack(waves, axis=-1)[None])
+    lead = wrapped(phase[..., 0] - phase[..., 1])
     np.testing.assert_allclose(lead, 60.0, atol=1e-6)
 
 
@@ -299,9 +302,9 @@ def test_relative_phase_equals_the_middle_of_three_copies(rng):
     for one in (curve, other):
         three = np.tile(one - (one.max() + one.min()) / 2, 3)
         phases.append(np.rad2deg(np.angle(hilbert(three)))[100:200])
-    expected = (phases[0] - phases[1] + 180) % 360 - 180
-    closed = [np.append(one, one[0])[None] for one in (curve, other)]
-    np.testing.assert_allclose(relative_phase(*closed)[0], expected, atol=1e-6)
+    closed = np.stack([np.append(one, one[0]) for one in (curve, other)], axis=-1)
+    found = hilbert_phase(closed[None])[0]
+    np.testing.assert_allclose(wrapped(found - np.stack(phases, -1)), 0.0, atol=1e-6)
 
 
 def test_deviation_phase_is_circular():

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -310,10 +311,15 @@ def test_the_sd_may_be_scaled_without_moving_curves_or_index():
 
 
 def test_bands_are_ready_to_draw():
-    bands = default_reference().bands()
+    reference = default_reference()
+    bands = reference.bands()
     assert bands["knee_flexion_deg_reference_mean"].dims == ("phase",)
     assert (bands["knee_flexion_deg_reference_sd"] > 0).all()
     assert bands.attrs["n"] == 30
+    curves = xr.Dataset({"knee_flexion_deg": ("phase", np.arange(101.0))})
+    both = reference.with_bands(curves.assign_coords(phase=np.arange(101)))
+    assert {"knee_flexion_deg", *bands.data_vars} == set(both.data_vars)
+    assert both.attrs["reference"] == reference.source
 
 
 def test_a_reference_survives_the_disk(tmp_path):
