@@ -105,7 +105,7 @@ class Cohort:
 
     def labelled(self) -> "Cohort":
         """Keep the walks with a GMFCS level."""
-        return self.select(self.index.index[self.index["gmfcs"].notna()])
+        return self.select(self.index.dropna(subset="gmfcs").index)
 
     @property
     def simulated(self) -> bool:
@@ -171,7 +171,7 @@ def make_index(rows: pd.DataFrame) -> pd.DataFrame:
     index["simulated"] = index["simulated"].astype("int64")
     levels = index["gmfcs"] if "gmfcs" in index else [None] * len(index)
     index["gmfcs"] = gmfcs.as_levels(levels)
-    index = index[list(INDEX_SCHEMA.columns)]
+    index = pd.DataFrame(index[list(INDEX_SCHEMA.columns)])
     validate_index(index)
     return index
 
@@ -220,9 +220,8 @@ def make_folds(index: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.Data
     UserWarning
         If a level has fewer patients than there are folds.
     """
-    labelled = index[index["gmfcs"].notna()].sort_index()
-    n_patients = labelled["patient_id"].nunique()
-    check_range("folds", folds, low=2, high=n_patients)
+    labelled = index.dropna(subset="gmfcs").sort_index()
+    check_range("folds", folds, low=2, high=len(set(labelled["patient_id"])))
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     codes = gmfcs.encode(labelled["gmfcs"])
     fold = np.empty(len(labelled), dtype=np.int64)
@@ -244,13 +243,13 @@ def make_folds(index: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.Data
 
 
 def _warn_rare_levels(labelled: pd.DataFrame, folds: int) -> None:
-    patients = labelled.groupby("gmfcs", observed=True)["patient_id"].nunique()
-    rare = patients[patients < folds]
-    if len(rare):
-        counts = ", ".join(f"{level} ({n})" for level, n in rare.items())
+    by_level = labelled.groupby("gmfcs", observed=True)["patient_id"]
+    patients = pd.Series(by_level.nunique())
+    rare = [f"{level} ({n})" for level, n in patients.items() if n < folds]
+    if rare:
         warnings.warn(
-            f"Levels with fewer patients than the {folds} folds: {counts}; some folds "
-            "hold none of them.",
+            f"Levels with fewer patients than the {folds} folds: {', '.join(rare)}; "
+            "some folds hold none of them.",
             UserWarning,
             stacklevel=3,
         )

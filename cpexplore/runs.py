@@ -111,7 +111,7 @@ class Run:
 
     @cached_property
     def curves(self) -> xr.Dataset:
-        """Mean joint-angle curves over the gait cycle by walk and side."""
+        """Mean joint-angle curves by walk and side, beside the reference's band."""
         return xr.load_dataset(self._file("curves"), engine="h5netcdf")
 
     @cached_property
@@ -172,7 +172,8 @@ class Explanation:
     events: pd.DataFrame
     """``side, event, time_s, confidence``."""
     curves: xr.Dataset
-    """Mean joint-angle curves over the gait cycle by side."""
+    """Mean joint-angle curves over the gait cycle by side, beside the reference's mean
+    and SD; the attribute ``reference`` says whose they are."""
     contributions: pd.DataFrame
     """``feature, value, cohort_median, effect``: what moved the fusion's answer."""
     prediction_set: tuple[str, ...] = ()

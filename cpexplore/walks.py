@@ -201,12 +201,9 @@ def convert_keypoints(walk: xr.Dataset, to: str) -> xr.Dataset:
     if walk.attrs["keypoint_set"] == to:
         return walk.copy()
     present = set(walk["keypoint"].values.tolist())
-    converted = walk.reindex(keypoint=list(target.keypoints)).copy(deep=True)
-    if "observed" in converted:
-        observed = walk["observed"].reindex(
-            keypoint=list(target.keypoints), fill_value=False
-        )
-        converted["observed"] = observed
+    converted = walk.reindex(
+        keypoint=list(target.keypoints), fill_value={"observed": False}
+    ).copy(deep=True)
     for name in target.keypoints:
         parents = list(DERIVED.get(name, ()))
         if name in present or not parents or not present.issuperset(parents):

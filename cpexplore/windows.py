@@ -8,6 +8,7 @@ stay anatomical.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import xarray as xr
@@ -140,7 +141,7 @@ def make_windows(
     done = Parallel(n_jobs=n_jobs)(
         delayed(_chunk)(walks, list(chunk), config) for chunk in chunks
     )
-    parts = [part for chunk in done for part in chunk]
+    parts = [part for chunk in cast("list[list[Windows]]", done) for part in chunk]
     names = keypoint_set(config.keypoint_set).keypoints
     empty = np.zeros((0, 3, config.length, len(names)), np.float32)
     return Windows(

@@ -57,7 +57,7 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
     features = analysis.features.to_frame(walk.attrs["walk_id"]).T
     probabilities = mean_prediction(models, windows, features)
     fused = probabilities.set_index("model").loc[[FUSION], _PROBABILITIES]
-    oof = run.oof[run.oof["model"] == FUSION]
+    oof = run.oof.query("model == @FUSION")
     thresholds = conformal_thresholds(oof, coverage=COVERAGE)
     return Explanation(
         walk=analysis.walk,
@@ -109,8 +109,8 @@ def mean_prediction(
     answers = pd.concat([m.predict(windows, features) for m in models])
     answers[_PROBABILITIES] = np.log(answers[_PROBABILITIES].clip(lower=1e-12))
     keys = ["walk_id", "model", "n_windows"]
-    mean = answers.groupby(keys, sort=False)[_PROBABILITIES].mean()
-    proba = np.exp(mean)
+    mean = pd.DataFrame(answers.groupby(keys, sort=False)[_PROBABILITIES].mean())
+    proba = pd.DataFrame(np.exp(mean))
     return proba.div(proba.sum(axis=1), axis=0).reset_index()
 
 
@@ -141,18 +141,20 @@ def contributions(
     for name in used:
         variants.loc[name, name] = medians[name]
     answers = mean_prediction(models, _repeated(windows, variants.index), variants)
-    answers = answers[answers["model"] == FUSION].set_index("walk_id")
-    expected = answers[_PROBABILITIES] @ np.arange(1, len(gmfcs.LEVELS) + 1)
+    answers = answers.query("model == @FUSION").set_index("walk_id")
+    levels = np.arange(1, len(gmfcs.LEVELS) + 1)
+    expected = pd.Series(answers[_PROBABILITIES] @ levels)
     table = pd.DataFrame(
         {
             "feature": used,
             "value": own[used].to_numpy(),
             "cohort_median": medians.to_numpy(),
-            "effect": (expected[""] - expected[used]).to_numpy(),
+            "effect": expected[""] - expected.reindex(used).to_numpy(),
         }
     )
-    order = table["effect"].abs().sort_values(ascending=False, kind="stable").index
-    return table.loc[order].reset_index(drop=True)
+    return table.sort_values(
+        "effect", key=abs, ascending=False, kind="stable", ignore_index=True
+    )
 
 
 def _repeated(windows: Windows, names: pd.Index) -> Windows:
@@ -165,14 +167,14 @@ def _repeated(windows: Windows, names: pd.Index) -> Windows:
 def _curves(analysis: gait.GaitAnalysis) -> xr.Dataset:
     """Mean curves of a walk by side, with the reference where there is one."""
     cycles = analysis.cycles
-    sides = []
+    sides: list[xr.Dataset] = []
     for side in ("left", "right"):
         own = cycles.isel(stride=np.flatnonzero(cycles["side"].values == side))
         mean = own.drop_vars("stride", errors="ignore").mean("stride")
         mean["foot_off_pct"] = own["foot_off_pct"].mean("stride")
         mean["n_strides"] = own.sizes["stride"]
         sides.append(mean.assign_coords(side=side))
-    return xr.concat(sides, "side")
+    return gait.default_reference().with_bands(xr.concat(sides, "side"))
 
 
 def _window_config(run: Run) -> WindowConfig:

@@ -1,9 +1,13 @@
 """Saliency in a study: choosing features inside a fold, maps of held-out walks."""
 
+from collections.abc import Iterable
+from typing import cast
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 from joblib import Parallel, delayed
+from torch import nn
 from tqdm.auto import tqdm
 
 from cpexplore import attribution, learning
@@ -32,14 +36,14 @@ MODEL = "skeleton"
 
 
 def select_by_joints(
-    model: STGCN, windows: Windows, index: pd.DataFrame
+    model: nn.Module, windows: Windows, index: pd.DataFrame
 ) -> pd.DataFrame:
     """Let the joints that a network looks at choose the gait features.
 
     Parameters
     ----------
-    model : STGCN
-        The fold's skeleton network.
+    model : torch.nn.Module
+        The fold's skeleton network, an :class:`~cpexplore.models.STGCN`.
     windows : Windows
         Of inner walks: training patients that the network was not fitted on.
     index : pandas.DataFrame
@@ -50,7 +54,7 @@ def select_by_joints(
     pandas.DataFrame
         ``feature, kept, score`` of every core feature.
     """
-    saliency = attribution.saliency_of(model, windows, methods=METHODS[:1])
+    saliency = attribution.saliency_of(cast(STGCN, model), windows, methods=METHODS[:1])
     ranking = joint_ranking(saliency, index, seed=0)
     columns = feature_columns(core=True)
     scores = attribution.feature_scores(ranking, columns)
@@ -109,8 +113,8 @@ def study_saliency(
     xarray.Dataset
         The content of ``saliency.nc``.
     """
-    seed = int(run.folds["seed"].min())
-    folds = run.folds[run.folds["seed"] == seed]
+    seed = int(min(run.folds["seed"]))
+    folds = run.folds.query("seed == @seed")
     windows = windows.select(_spread(windows))
     keep = _kept(windows, run.index)
     tasks = []
@@ -120,13 +124,22 @@ def study_saliency(
         check_disjoint(trained["patient_id"], held_out["patient_id"])
         inside = np.isin(windows.walk_id, held_out["walk_id"])
         if inside.any():
-            task = (models.backbones[MODEL], windows.select(inside), keep[inside])
+            task = (_skeleton(models), windows.select(inside), keep[inside])
             tasks.append(task)
     parts = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(_fold_saliency)(*task, cohort) for task in tasks
     )
-    bar = tqdm(parts, desc="saliency", total=len(tasks), leave=False)
+    bar = tqdm(
+        cast("Iterable[xr.Dataset]", parts),
+        desc="saliency",
+        total=len(tasks),
+        leave=False,
+    )
     return attribution.merge_saliency(list(bar))
+
+
+def _skeleton(models: FoldModels) -> STGCN:
+    return cast(STGCN, models.backbones[MODEL])
 
 
 def _fold_saliency(
@@ -171,9 +184,9 @@ def explain_windows(
         )
     every = np.ones(len(windows), dtype=bool)
     maps = [
-        attribution.saliency_of(
-            fold.backbones[MODEL], windows, methods=METHODS, keep=every
-        )["window_saliency"]
+        attribution.saliency_of(_skeleton(fold), windows, methods=METHODS, keep=every)[
+            "window_saliency"
+        ]
         for fold in models
     ]
     mean = xr.concat(maps, "fold").mean("fold")

@@ -4,11 +4,11 @@ Every stage writes its files atomically and is skipped when they exist, so that 
 interrupted study resumes where it stopped.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -76,7 +76,8 @@ class Study:
     @cached_property
     def core_features(self) -> pd.DataFrame:
         """The side-free features that models and statistics use."""
-        return self.finished.features[gait.feature_columns(core=True).index.tolist()]
+        core = gait.feature_columns(core=True).index.tolist()
+        return pd.DataFrame(self.finished.features[core])
 
     @property
     def spec(self) -> learning.CrossvalSpec:
@@ -176,7 +177,8 @@ def _cleaned_walks(study: Study) -> Iterator[xr.Dataset]:
     done = Parallel(n_jobs=study.n_jobs, return_as="generator")(
         delayed(_clean_chunk)(study.cohort.walks, chunk.tolist()) for chunk in chunks
     )
-    for chunk in tqdm(done, desc="clean", total=len(chunks), leave=False):
+    bar = tqdm(done, desc="clean", total=len(chunks), leave=False)
+    for chunk in cast("Iterable[list[xr.Dataset]]", bar):
         yield from chunk
 
 
@@ -186,7 +188,8 @@ def _clean_chunk(walks: Any, walk_ids: list[str]) -> list[xr.Dataset]:
 
 def _features(study: Study) -> None:
     analysis = gait.analyse_cohort(study.cleaned, n_jobs=study.n_jobs)
-    write_netcdf(study.out / FILES["curves"], analysis.curves)
+    curves = gait.default_reference().with_bands(analysis.curves)
+    write_netcdf(study.out / FILES["curves"], curves)
     write_table(study.out / FILES["feature_reasons"], analysis.reasons)
     write_table(study.out / FILES["features"], analysis.features)
 

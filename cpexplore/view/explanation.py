@@ -1,6 +1,7 @@
 """``explain.html``: one walk, its level by model, and why."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from cpexplore.runs import Explanation
 from cpexplore.view import html, plots
 from cpexplore.view.labels import feature_label, model_label, readable
 from cpexplore.view.player import html_fragments, make_clip
-from cpexplore.view.tables import PROBABILITIES, predicted_level
+from cpexplore.view.tables import PROBABILITIES, predicted_level, rows_where
 
 _FUSION = "fusion_cross_attention"
 
@@ -47,6 +48,7 @@ def write_explanation(explanation: Explanation, *, out: Path) -> Path:
         explanation.saliency,
         angles=joint_angles(walk),
         events=explanation.events,
+        level=_answer(explanation)[0],
     )
     simulated = bool(walk.attrs["simulated"])
     page = html.render(
@@ -76,11 +78,14 @@ _FEATURE_NOTE = (
 )
 
 
+def _answer(explanation: Explanation) -> tuple[str, float]:
+    """The fusion's most probable level and its probability."""
+    row = rows_where(explanation.probabilities, model=_FUSION)
+    return str(predicted_level(row)[0]), float(row[PROBABILITIES].to_numpy().max())
+
+
 def _headline(explanation: Explanation) -> str:
-    table = explanation.probabilities.set_index("model")
-    row = table.loc[[_FUSION]]
-    level = predicted_level(row)[0]
-    probability = row[PROBABILITIES].to_numpy().max()
+    level, probability = _answer(explanation)
     text = (
         f"The fusion's most probable answer is GMFCS {level}, with probability "
         f"{html.number(100 * probability, 0)} %."
@@ -96,7 +101,7 @@ def _headline(explanation: Explanation) -> str:
 
 def _cards(explanation: Explanation) -> list[dict[str, str]]:
     features = explanation.features
-    entries = {
+    entries: dict[str, Any] = {
         "cadence, steps/min": features.get("cadence_spm", np.nan),
         "stance, % of cycle": features.get("stance_mean_pct", np.nan),
         "speed, leg lengths/s": features.get("speed_llps", np.nan),
@@ -112,7 +117,7 @@ def _probability_grid(probabilities: pd.DataFrame) -> html.Grid:
             model_label(row["model"]),
             *(html.number(row[p], 2) for p in PROBABILITIES),
         ]
-        for _, row in probabilities.iterrows()
+        for row in probabilities.to_dict("records")
     ]
     return html.Grid(head=["model", *gmfcs.LEVELS], rows=rows)
 
@@ -129,12 +134,10 @@ def _curve_plots(explanation: Explanation) -> list[html.Picture]:
 
     def draw(figure, name: str, label: str) -> None:
         ax = figure.subplots()
-        reference = None
-        if f"{name}_reference_mean" in curves:
-            reference = (
-                curves[f"{name}_reference_mean"].values,
-                curves[f"{name}_reference_sd"].values,
-            )
+        reference = (
+            curves[f"{name}_reference_mean"].values,
+            curves[f"{name}_reference_sd"].values,
+        )
         plots.plot_curves(
             curves[name], reference=reference, foot_off_pct=foot_off, ax=ax
         )
@@ -145,7 +148,8 @@ def _curve_plots(explanation: Explanation) -> list[html.Picture]:
         html.picture(
             lambda figure, n=name, t=label: draw(figure, n, t),
             caption=f"Mean {label.removesuffix(' (°)')} over the gait cycle "
-            f"({strides} strides); dashed vertical line: foot off.",
+            f"({strides} strides); dashed vertical line: foot off; grey band: mean ± 1 "
+            f"SD of the reference ({curves.attrs['reference']}).",
             size=(3.2, 2.2),
         )
         for name, label in _CURVES.items()
@@ -170,7 +174,8 @@ def _worded(table: pd.DataFrame) -> pd.DataFrame:
 def _feature_grid(features: pd.Series) -> html.Grid:
     known = features.dropna()
     rows = [
-        [feature_label(name), html.number(value, 2)] for name, value in known.items()
+        [feature_label(str(name)), html.number(value, 2)]
+        for name, value in known.items()
     ]
     return html.Grid(head=["feature", "value"], rows=rows)
 

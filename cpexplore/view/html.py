@@ -72,7 +72,7 @@ def banner(*, simulated: bool) -> list[str]:
     return [SIMULATED if simulated else REAL, RESEARCH]
 
 
-def number(value: float, digits: int = 3) -> str:
+def number(value: float | None, digits: int = 3) -> str:
     """Show a number with a true minus sign; missing is a dash.
 
     Examples
@@ -85,8 +85,8 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
-def interval(row: pd.Series, digits: int = 3) -> str:
-    """Show an estimate with its interval in brackets."""
+def interval(row: Any, digits: int = 3) -> str:
+    """Show ``estimate`` of a row with ``ci_low`` and ``ci_high`` in brackets."""
     low, high = number(row["ci_low"], digits), number(row["ci_high"], digits)
     return f"{number(row['estimate'], digits)} [{low}, {high}]"
 

@@ -84,7 +84,7 @@ def feature_label(column: str) -> str:
     if column not in table.index:
         return readable(column)
     row = table.loc[column]
-    words = [_ABBREVIATIONS.get(word, word) for word in row["name"].split("_")]
+    words = [_ABBREVIATIONS.get(word, word) for word in str(row["name"]).split("_")]
     side = _SIDES.get(row["aggregate"])
     unit = _UNITS.get(row["unit"])
     label = " ".join(words) + (f", {side}" if side else "")

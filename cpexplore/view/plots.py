@@ -14,6 +14,7 @@ from cpexplore import gmfcs
 from cpexplore._validation import check_columns
 from cpexplore.skeleton import keypoint_set
 from cpexplore.view.labels import feature_label, readable
+from cpexplore.view.tables import rows_where
 
 SIDE_COLOURS = {"left": "#D55E00", "right": "#0072B2"}
 """Left red, right blue; line style says the same."""
@@ -77,8 +78,7 @@ def plot_joint_ranking(
     ax : matplotlib Axes, optional
         Where to draw.
     """
-    chosen = ranking[(ranking["method"] == method) & (ranking["level"] == level)]
-    chosen = chosen.nlargest(top, "estimate")
+    chosen = rows_where(ranking, method=method, level=level).nlargest(top, "estimate")
     ax = plot_intervals(chosen, labels=[readable(k) for k in chosen["keypoint"]], ax=ax)
     ax.set_xlabel("share of saliency (95 % CI)")
     ax.set_xlim(left=0)
@@ -175,30 +175,26 @@ def plot_feature_by_level(
     table = pd.DataFrame({"value": values, "level": levels.reindex(values.index)})
     table = table.dropna()
     table["level"] = table["level"].astype(str)
-    order = list(gmfcs.LEVELS)
-    shared = {"data": table, "x": "level", "y": "value", "order": order, "ax": ax}
-    sns.boxplot(
-        **shared,
-        hue="level",
-        hue_order=order,
-        palette=gmfcs.COLOURS,
-        showfliers=False,
-        width=0.55,
-        boxprops={"alpha": 0.35},
-        linewidth=0.6,
-        legend=False,
-    )
     rng = np.random.default_rng(0)
-    where = table["level"].map(order.index).to_numpy()
-    ax.scatter(
-        where + rng.uniform(-0.18, 0.18, len(table)),
-        table["value"],
-        s=3,
-        c=[gmfcs.COLOURS[level] for level in table["level"]],
-        linewidths=0,
-        alpha=0.8,
-        zorder=3,
-    )
+    for place, level in enumerate(gmfcs.LEVELS):
+        own = table.loc[table["level"] == level, "value"].to_numpy()
+        colour = gmfcs.COLOURS[level]
+        if len(own):
+            ax.boxplot(
+                own,
+                positions=[place],
+                widths=0.55,
+                showfliers=False,
+                patch_artist=True,
+                boxprops={"facecolor": colour, "alpha": 0.35, "linewidth": 0.6},
+                medianprops={"color": "black", "linewidth": 1.0},
+                whiskerprops={"linewidth": 0.6},
+                capprops={"linewidth": 0.6},
+            )
+        spread = place + rng.uniform(-0.18, 0.18, len(own))
+        ax.scatter(spread, own, s=3, color=colour, linewidths=0, alpha=0.8, zorder=3)
+    ax.set_xticks(range(len(gmfcs.LEVELS)), labels=list(gmfcs.LEVELS))
+    ax.set_xlim(-0.6, len(gmfcs.LEVELS) - 0.4)
     ax.set_xlabel("GMFCS level")
     ax.set_ylabel(feature_label(str(values.name)))
     return ax
@@ -262,13 +258,11 @@ def plot_curves(
             phase, mean - sd, mean + sd, color="0.88", lw=0, label="reference ±1 SD"
         )
     for side in curves["side"].values.tolist():
-        style = {"color": SIDE_COLOURS[side], "linestyle": SIDE_STYLES[side]}
-        ax.plot(phase, curves.sel(side=side), label=side, **style)
+        colour, style = SIDE_COLOURS[side], SIDE_STYLES[side]
+        ax.plot(phase, curves.sel(side=side), color=colour, ls=style, label=side)
         foot_off = (foot_off_pct or {}).get(side, np.nan)
         if np.isfinite(foot_off):
-            ax.axvline(
-                foot_off, color=SIDE_COLOURS[side], linestyle=(0, (4, 3)), lw=0.7
-            )
+            ax.axvline(foot_off, color=colour, linestyle=(0, (4, 3)), lw=0.7)
     ax.set_xlim(0, 100)
     ax.set_xlabel("gait cycle (%)")
     return ax

@@ -21,7 +21,7 @@ from cpexplore.runs import Run, write_json
 WIDTH_MM = {"single": 89.0, "double": 183.0}
 """Column widths of a journal page."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["Arial", "Liberation Sans", "DejaVu Sans"],
     "font.size": 6.5,

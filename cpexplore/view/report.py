@@ -1,18 +1,24 @@
 """``report.html``: what was run, on what, what came out and how far to trust it."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cpexplore import gmfcs
-from cpexplore.gait import joint_angles
+from cpexplore.gait import detect_events, joint_angles
 from cpexplore.io.files import write_atomic
 from cpexplore.runs import Run
 from cpexplore.view import html, plots
 from cpexplore.view.labels import feature_label, model_label, readable
 from cpexplore.view.player import Clip, html_fragments, make_clip, walk_saliency
-from cpexplore.view.tables import PROBABILITIES, confusion_counts, predicted_level
+from cpexplore.view.tables import (
+    PROBABILITIES,
+    confusion_counts,
+    predicted_level,
+    rows_where,
+)
 
 FUSION, SKELETON = "fusion_cross_attention", "skeleton"
 
@@ -96,17 +102,21 @@ def write_report(run: Run, *, out: Path | None = None) -> Path:
 def headline(run: Run) -> str:
     """Whether fusion beats the skeleton alone, in the words that the interval allows.
 
-    Examples
-    --------
-    A run whose interval contains 0 says "cannot be told apart".
+    Parameters
+    ----------
+    run : Run
+        With metrics and comparisons.
+
+    Returns
+    -------
+    str
+        Says "cannot be told apart" where the interval of the paired difference in
+        accuracy contains 0.
     """
-    metrics = run.metrics[run.metrics["metric"] == "accuracy"].set_index("model")
-    table = run.comparisons
-    row = table[
-        (table["model_a"] == FUSION)
-        & (table["model_b"] == SKELETON)
-        & (table["metric"] == "accuracy")
-    ].iloc[0]
+    metrics = rows_where(run.metrics, metric="accuracy").set_index("model")
+    row: Any = rows_where(
+        run.comparisons, model_a=FUSION, model_b=SKELETON, metric="accuracy"
+    ).iloc[0]
     if row["ci_low"] > 0:
         verdict = "fusion beats the skeleton alone"
     elif row["ci_high"] < 0:
@@ -126,21 +136,17 @@ def headline(run: Run) -> str:
     )
 
 
-def _percent(row: pd.Series) -> str:
-    low, high = (
-        html.number(100 * row["ci_low"], 1),
-        html.number(100 * row["ci_high"], 1),
-    )
+def _percent(row: Any) -> str:
+    low, high = (html.number(100 * row[end], 1) for end in ("ci_low", "ci_high"))
     return f"{html.number(100 * row['estimate'], 1)} % [{low}, {high}]"
 
 
 def _cards(run: Run) -> list[dict[str, str]]:
-    oof = run.oof[run.oof["model"] == SKELETON]
-    without = int((oof.groupby("walk_id")["n_windows"].max() == 0).sum())
+    seen = rows_where(run.oof, model=SKELETON).query("n_windows > 0")["walk_id"]
     entries = {
         "patients": run.index["patient_id"].nunique(),
         "walks": len(run.index),
-        "walks without a window": without,
+        "walks without a window": len(run.index) - len(set(seen)),
         "patient-grouped folds": run.folds["fold"].nunique(),
         "seeds": run.folds["seed"].nunique(),
         "gait features": run.features.shape[1],
@@ -150,39 +156,32 @@ def _cards(run: Run) -> list[dict[str, str]]:
 
 def _cohort_grid(index: pd.DataFrame) -> html.Grid:
     groups = index.assign(level=index["gmfcs"].astype(str)).groupby("level")
-    rows = [
-        [
-            level,
-            str(len(group)),
-            str(group["patient_id"].nunique()),
-            f"{html.number(group['age_years'].mean(), 1)} "
-            f"({html.number(group['age_years'].std(), 1)})",
-            f"{100 * group['device'].isin(['crutches', 'walker']).mean():.0f} %",
-            html.number((group["n_frames"] / group["fps"]).median(), 1),
-        ]
-        for level, group in groups
-    ]
-    head = [
-        "GMFCS level",
-        "walks",
-        "patients",
-        "age, years (SD)",
-        "device",
-        "length, s",
-    ]
+    rows = [[str(level), *_cohort_cells(group)] for level, group in groups]
+    head = ["GMFCS level", "walks", "patients"]
+    head += ["age, years (SD)", "device", "length, s"]
     return html.Grid(head=head, rows=rows)
 
 
+def _cohort_cells(group: Any) -> list[str]:
+    age, device = group["age_years"], group["device"].isin(["crutches", "walker"])
+    return [
+        str(len(group)),
+        str(group["patient_id"].nunique()),
+        f"{html.number(age.mean(), 1)} ({html.number(age.std(), 1)})",
+        f"{100 * device.mean():.0f} %",
+        html.number((group["n_frames"] / group["fps"]).median(), 1),
+    ]
+
+
 def _model_grid(metrics: pd.DataFrame) -> html.Grid:
-    accuracy = metrics[metrics["metric"] == "accuracy"]
+    accuracy = rows_where(metrics, metric="accuracy")
     order = accuracy.sort_values("estimate", ascending=False)["model"].tolist()
-    overall = metrics[metrics["level"].isin(["all", ""]) | metrics["level"].isna()]
-    recall = metrics[metrics["metric"] == "recall"]
     rows = []
     for model in order:
-        own = overall[overall["model"] == model].set_index("metric")
-        cells = [html.interval(own.loc[name]) for name in _METRICS]
-        by_level = recall[recall["model"] == model].set_index("level")["estimate"]
+        overall = rows_where(metrics, model=model, level="all").set_index("metric")
+        cells = [html.interval(overall.loc[name]) for name in _METRICS]
+        recall = rows_where(metrics, model=model, metric="recall")
+        by_level = dict(zip(recall["level"], recall["estimate"], strict=True))
         levels = " / ".join(html.number(by_level.get(k), 2) for k in gmfcs.LEVELS)
         rows.append([model_label(model), *cells, levels])
     bold = {i for i, model in enumerate(order) if model in (FUSION, SKELETON)}
@@ -191,10 +190,7 @@ def _model_grid(metrics: pd.DataFrame) -> html.Grid:
 
 
 def _difference_grid(comparisons: pd.DataFrame) -> html.Grid:
-    chosen = comparisons[
-        comparisons["metric"].isin(["accuracy", "linear_kappa"])
-        & (comparisons["model_a"] == FUSION)
-    ]
+    chosen = rows_where(comparisons, model_a=FUSION)
     rows = [
         [
             " − ".join(model_label(row[m]) for m in ("model_a", "model_b")),
@@ -202,15 +198,16 @@ def _difference_grid(comparisons: pd.DataFrame) -> html.Grid:
             html.interval(row),
             html.number(row["p_value"]),
         ]
-        for _, row in chosen.iterrows()
+        for row in chosen.to_dict("records")
+        if row["metric"] in ("accuracy", "linear_kappa")
     ]
     return html.Grid(head=["models", "metric", "difference", "p"], rows=rows)
 
 
 def _model_plots(run: Run) -> list[html.Picture]:
-    levels = run.index["gmfcs"]
+    levels = pd.Series(run.index["gmfcs"])
     counts = {
-        model: confusion_counts(run.oof[run.oof["model"] == model], levels)
+        model: confusion_counts(rows_where(run.oof, model=model), levels)
         for model in (FUSION, SKELETON)
     }
     return [
@@ -256,8 +253,8 @@ def _players(run: Run) -> list[dict[str, str]]:
 
 
 def _answers(run: Run) -> pd.Series:
-    oof = run.oof[run.oof["model"] == FUSION]
-    mean = oof.groupby("walk_id")[PROBABILITIES].mean()
+    by_walk = rows_where(run.oof, model=FUSION).groupby("walk_id")
+    mean = pd.DataFrame(by_walk[PROBABILITIES].mean())
     return pd.Series(predicted_level(mean).astype(str), mean.index)
 
 
@@ -280,23 +277,29 @@ def first_window(run: Run, walk_id: str) -> Clip:
     window = int(np.flatnonzero(saliency["window_walk_id"].values == walk_id)[0])
     clock = saliency["window_time_s"].values[window]
     inside = slice(clock.min() - 1e-6, clock.max() + 1e-6)
-    walk = run.walk(walk_id).sel(time=inside)
+    whole = run.walk(walk_id)
+    walk = whole.sel(time=inside)
     maps = walk_saliency(run, walk_id)
+    events = detect_events(whole)
     return make_clip(
         walk,
         None if maps is None else maps.sel(time=inside),
         angles=joint_angles(walk),
+        events=events.query("@inside.start <= time_s <= @inside.stop"),
         level=str(run.index.loc[walk_id, "gmfcs"]),
     )
 
 
+def _strongest(run: Run, n: int) -> pd.DataFrame:
+    """The associations with the largest absolute correlation."""
+    table = run.statistics["association"].dropna(subset=["estimate"])
+    return table.sort_values("estimate", key=abs, ascending=False).head(n)
+
+
 def _association_grid(run: Run) -> html.Grid:
-    tables = run.statistics
-    table = tables["association"].dropna(subset=["estimate"])
-    table = table.loc[table["estimate"].abs().sort_values(ascending=False).index]
-    odds = tables["odds_ratios"].set_index("feature")
+    odds = run.statistics["odds_ratios"].set_index("feature")
     rows = []
-    for _, row in table.head(20).iterrows():
+    for row in _strongest(run, 20).to_dict("records"):
         effect = odds.loc[row["feature"]] if row["feature"] in odds.index else None
         rows.append(
             [
@@ -313,26 +316,24 @@ def _association_grid(run: Run) -> html.Grid:
 
 
 def _feature_plots(run: Run) -> list[html.Picture]:
-    table = run.statistics["association"].dropna(subset=["estimate"])
-    strongest = table.loc[table["estimate"].abs().sort_values().index[::-1], "feature"]
-    levels = run.index["gmfcs"]
+    levels = pd.Series(run.index["gmfcs"])
     return [
         html.picture(
             lambda figure, f=feature: plots.plot_feature_by_level(
-                run.features[f], levels, ax=figure.subplots()
+                pd.Series(run.features[f]), levels, ax=figure.subplots()
             ),
             caption=f"{feature_label(feature)}: one point per walk, box = quartiles.",
             size=(2.6, 2.2),
         )
-        for feature in strongest.head(3)
+        for feature in _strongest(run, 3)["feature"]
     ]
 
 
 def _selection_note(selection: pd.DataFrame) -> str:
-    folds = selection.groupby(["seed", "fold"])["kept"].sum()
+    kept = pd.Series(selection.groupby(["seed", "fold"])["kept"].sum())
     return (
-        f"Inside each of the {len(folds)} training sets the joint ranking kept "
-        f"{int(folds.min())} to {int(folds.max())} of "
+        f"Inside each of the {len(kept)} training sets the joint ranking kept "
+        f"{min(kept)} to {max(kept)} of "
         f"{selection['feature'].nunique()} core features; listed is in how many."
     )
 
@@ -348,15 +349,23 @@ def _selection_grid(selection: pd.DataFrame) -> html.Grid:
 
 
 def _missing_grid(features: pd.DataFrame, reasons: pd.DataFrame) -> html.Grid:
-    share = 100 * features.isna().mean()
-    share = share[share > 0].sort_values(ascending=False).head(12)
-    rows = []
-    for feature, percent in share.items():
-        own = reasons.loc[reasons["feature"] == feature, "reason"]
-        common = own.mode().iloc[0] if len(own) else "–"
-        rows.append([feature_label(str(feature)), f"{percent:.1f} %", common])
+    share = pd.Series(100 * features.isna().mean()).sort_values(ascending=False)
+    rows = [
+        [
+            feature_label(str(feature)),
+            f"{percent:.1f} %",
+            _most_common(rows_where(reasons, feature=str(feature))),
+        ]
+        for feature, percent in share.head(12).items()
+        if percent > 0
+    ]
     head = ["feature", "missing", "most common reason"]
     return html.Grid(head=head, rows=rows, text=frozenset({0, 2}))
+
+
+def _most_common(reasons: pd.DataFrame) -> str:
+    common = pd.Series(reasons["reason"]).mode()
+    return str(common.iloc[0]) if len(common) else "–"
 
 
 def _audit_grid(run: Run) -> html.Grid | None:

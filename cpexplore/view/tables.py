@@ -9,6 +9,19 @@ PROBABILITIES = [f"p_{level}" for level in gmfcs.LEVELS]
 """The probability columns of the out-of-fold table, mildest level first."""
 
 
+def rows_where(table: pd.DataFrame, **wanted: str) -> pd.DataFrame:
+    """Keep the rows whose columns have these values.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"model": ["skeleton", "speed"], "estimate": [0.6, 0.4]})
+    >>> rows_where(table, model="speed")["estimate"].tolist()
+    [0.4]
+    """
+    keep = [table[column] == value for column, value in wanted.items()]
+    return pd.DataFrame(table[np.logical_and.reduce(keep)])
+
+
 def predicted_level(oof: pd.DataFrame) -> pd.Categorical:
     """The most probable level of each row; the milder one at a tie."""
     return gmfcs.decode(np.argmax(oof[PROBABILITIES].to_numpy(), axis=1))
