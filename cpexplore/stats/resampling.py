@@ -304,20 +304,16 @@ def _spearman(
 def _kendall(
     x: np.ndarray, y: np.ndarray, codes: np.ndarray, blocks: Sequence[np.ndarray]
 ) -> Iterator[np.ndarray]:
-    """Tau-b as three quadratic forms in the weights of the patients."""
-    sign_x = np.sign(x[:, None] - x)
-    sign_y = np.sign(y[:, None] - y)
-    shape = (len(blocks[0]), len(x))
-    by_patient = sparse.csr_array((np.ones(len(x)), (codes, np.arange(len(x)))), shape)
-    both, only_x, only_y = (
-        by_patient @ (by_patient @ pairs).T
-        for pairs in (sign_x * sign_y, sign_x**2, sign_y**2)
-    )
+    """Tau-b: concordant minus discordant pairs are a quadratic form in the weights."""
+    concordance = np.sign(x[:, None] - x) * np.sign(y[:, None] - y)
+    rows, n_patients = np.arange(len(x)), len(blocks[0])
+    ones = np.ones(len(x))
+    by_patient = sparse.csr_array((ones, (codes, rows)), (n_patients, len(x)))
+    of_patients = by_patient @ (by_patient @ concordance).T
+    by_value, by_level = (_indicators(values)[0] @ by_patient.T for values in (x, y))
     for weights in blocks:
-        concordant, untied_x, untied_y = (
-            np.einsum("pb,pb->b", weights, pairs @ weights)
-            for pairs in (both, only_x, only_y)
-        )
+        concordant = np.einsum("pb,pb->b", weights, of_patients @ weights)
+        untied_x, untied_y = _untied(by_value @ weights), _untied(by_level @ weights)
         yield _ratio(concordant, untied_x * untied_y)
 
 
@@ -340,6 +336,11 @@ def _spread(weights: np.ndarray) -> np.ndarray:
     """Sum of squares of midranks about their mean, from the sizes of the ties."""
     cubes = np.einsum("gb,gb->b", weights * weights, weights)
     return (weights.sum(axis=0) ** 3 - cubes) / 12
+
+
+def _untied(weights: np.ndarray) -> np.ndarray:
+    """Ordered pairs that are in different groups (axis 0)."""
+    return weights.sum(axis=0) ** 2 - np.einsum("gb,gb->b", weights, weights)
 
 
 def _ratio(covariance: np.ndarray, spread: np.ndarray) -> np.ndarray:

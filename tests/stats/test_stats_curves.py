@@ -31,7 +31,7 @@ def test_a_planted_difference_is_found_where_it_is(study, curves):
     _, index = study
     table = compare_curves(curves, index, n_permutations=499, rng=0)
     knee = table[(table["curve"] == "knee") & (table["p_value"] < 0.05)]
-    assert knee["cluster"].unique().tolist() == knee["cluster"].iloc[:1].tolist()
+    assert len(set(knee["cluster"])) == 1
     assert knee["phase"].between(45, 75).all()
     assert {55, 60, 65} <= set(knee["phase"])
     assert (knee["estimate"] > 0).all()
