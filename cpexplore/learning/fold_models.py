@@ -49,7 +49,7 @@ class FoldModels:
     temperature: Mapping[str, float]
     """Of each model."""
     priors: tuple[float, ...]
-    """Share of each level among the training walks."""
+    """Share of each level among the training walks, none of them zero."""
     backbone: STGCNConfig
     """Shape of the skeleton networks."""
 

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import nn
 
+from cpexplore import gmfcs
 from cpexplore._validation import check_columns
 from cpexplore.cohort import check_disjoint
 from cpexplore.learning.augment import Augmentation
@@ -45,6 +46,18 @@ def run_fold(task: FoldTask) -> None:
         Fold(task).run()
 
 
+def level_shares(target: np.ndarray) -> tuple[float, ...]:
+    """Share of each level, half a walk added to each so that none is impossible.
+
+    Examples
+    --------
+    >>> level_shares(np.array([0, 0, 1, 1, 1, 1]))
+    (0.3125, 0.5625, 0.0625, 0.0625)
+    """
+    counts = np.bincount(target, minlength=len(gmfcs.LEVELS)) + 0.5
+    return tuple((counts / counts.sum()).tolist())
+
+
 class Fold:
     """One fold at work; every step is computed when it is first asked for."""
 
@@ -64,7 +77,7 @@ class Fold:
             for part, index in self.index.items()
         }
         self.target = {part: walks.target.numpy() for part, walks in self.walks.items()}
-        self.priors = tuple(self.walks["learn"].priors.double().tolist())
+        self.priors = level_shares(self.target["learn"])
         self.history: list[pd.DataFrame] = []
         self.temperature: dict[str, float] = {}
         self._maps: dict[str, dict[str, WalkSet]] = {}
