@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -37,6 +38,7 @@ def ordinal_effects(
     covariates: Sequence[str] = (),
     families: Mapping[str, str] | None = None,
     ci_level: float = 0.95,
+    n_jobs: int = 1,
 ) -> pd.DataFrame:
     """Estimate the odds ratio of a higher level per SD of each feature.
 
@@ -57,6 +59,8 @@ def ordinal_effects(
         Family by feature for the q-values.
     ci_level : float
         Nominal coverage of the Wald interval.
+    n_jobs : int
+        Processes.
 
     Returns
     -------
@@ -89,6 +93,7 @@ def ordinal_effects(
         covariates=covariates,
         families=families,
         ci_level=ci_level,
+        n_jobs=n_jobs,
         method="proportional_odds",
     )
 
@@ -102,6 +107,7 @@ def ordinal_gee(
     covariates: Sequence[str] = (),
     families: Mapping[str, str] | None = None,
     ci_level: float = 0.95,
+    n_jobs: int = 1,
 ) -> pd.DataFrame:
     """Check :func:`ordinal_effects` by generalised estimating equations.
 
@@ -120,6 +126,8 @@ def ordinal_gee(
         As in :func:`ordinal_effects`.
     ci_level : float
         As in :func:`ordinal_effects`.
+    n_jobs : int
+        Processes; a fit takes about half a second.
 
     Returns
     -------
@@ -139,6 +147,7 @@ def ordinal_gee(
         covariates=covariates,
         families=families,
         ci_level=ci_level,
+        n_jobs=n_jobs,
         method="ordinal_gee",
     )
 
@@ -152,23 +161,29 @@ def _effect_table(
     covariates: Sequence[str],
     families: Mapping[str, str] | None,
     ci_level: float,
+    n_jobs: int,
     method: str,
 ) -> pd.DataFrame:
     check_range("ci_level", ci_level, low=0, high=1, inclusive=False)
     check_families(families, features)
     sample = make_sample(features, index, outcome=outcome, groups=groups)
     columns = covariate_columns(sample, covariates)
+    designs = [make_design(sample, feature, columns) for feature in sample.features]
+    fits: Any = joblib.Parallel(n_jobs=n_jobs)(
+        joblib.delayed(_effect)(design, method, ci_level) for design in designs
+    )
     rows = []
-    for feature in sample.features:
-        design = make_design(sample, feature, columns)
+    for feature, design, fit in zip(sample.features, designs, fits, strict=True):
         row = {"feature": feature, "method": method, "ci_level": ci_level}
-        row |= sample.counts(design.rows)
-        row["adjusted_for"] = " + ".join(design.adjusted_for)
-        row["note"] = fault(design) or separation(design)
-        if not row["note"]:
-            row |= odds_ratio(*_FITS[method](design), ci_level=ci_level)
-        rows.append(row)
+        row |= sample.counts(design.rows) | fit
+        rows.append(row | {"adjusted_for": " + ".join(design.adjusted_for)})
     return result_table(rows, families=families, keys=["adjusted_for"])
+
+
+def _effect(design: Design, method: str, ci_level: float) -> dict[str, object]:
+    if problem := fault(design) or separation(design):
+        return {"note": problem}
+    return odds_ratio(*_FITS[method](design), ci_level=ci_level)
 
 
 def odds_ratio(
