@@ -30,9 +30,10 @@ SHORT_NAMES = (
 SINGLE_STANCE = (PHASE >= 10) & (PHASE <= 62)
 """Where the knee extends most in stance, as in Kidzinski et al. 2020."""
 _WHOLE = np.ones(len(PHASE), bool)
-MID_SWING = (PHASE >= 75) & (PHASE <= 87)
 
 _FLAT_DEG = 5.0
+_PUSH_OFF = 0.4
+"""Share of swing in which the ankle may still go on to plantarflex."""
 _HEEL_RISE_LL = 0.04
 _FOOT_FLAT = np.linspace(0.15, 0.40, 26)
 """Part of the cycle in which the toe rests on the ground."""
@@ -94,7 +95,24 @@ def _angle_features(
     }
     lean = curves[..., SHORT_NAMES.index("trunk_lean")]
     found["trunk_lean_mean"] = average(in_phase(lean, _WHOLE))
-    return found | _named(curves, found, stance=stance, duration=duration)
+    return found | _named(curves, found, foot_off=foot_off, duration=duration)
+
+
+def swing_share(foot_off: np.ndarray) -> np.ndarray:
+    """How much of swing has passed at every percent of the cycle.
+
+    Parameters
+    ----------
+    foot_off : array of shape (curve,)
+        Percent of the cycle.
+
+    Returns
+    -------
+    array of shape (curve, 101)
+        0 at foot off, 1 at the next contact; negative in stance. Initial, mid and
+        terminal swing are thirds of it, whatever the length of stance.
+    """
+    return (PHASE - foot_off[:, None]) / (100.0 - foot_off[:, None])
 
 
 def _at_percent(curves: np.ndarray, percent: np.ndarray) -> np.ndarray:
@@ -181,7 +199,7 @@ def _named(
     curves: np.ndarray,
     found: dict[str, np.ndarray],
     *,
-    stance: np.ndarray,
+    foot_off: np.ndarray,
     duration: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """The clinical features that are no plain measure of one phase."""
@@ -189,13 +207,15 @@ def _named(
         curves[..., SHORT_NAMES.index(name)] for name in ("knee", "ankle", "shank")
     )
     knee_velocity = np.gradient(knee, axis=1) * (100.0 / duration)[:, None]
-    push_off = np.where(stance, PHASE >= 50, PHASE <= 75)
+    terminal_swing = swing_share(foot_off) >= 2 / 3
+    late_stance = (foot_off[:, None] >= PHASE) & (PHASE >= 40)
+    push_off = (PHASE >= 50) & (swing_share(foot_off) <= _PUSH_OFF)
     return {
         "knee_min_stance": lowest(in_phase(knee, SINGLE_STANCE)),
         "knee_min": lowest(in_phase(knee, _WHOLE)),
         "knee_rom_early_swing": found["knee_max_swing"] - found["knee_to"],
-        "knee_ext_vel_tsw": -lowest(in_phase(knee_velocity, PHASE >= 80)),
-        "ankle_pushoff_rom": highest(in_phase(ankle, stance & (PHASE >= 40)))
+        "knee_ext_vel_tsw": -lowest(in_phase(knee_velocity, terminal_swing)),
+        "ankle_pushoff_rom": highest(in_phase(ankle, late_stance))
         - lowest(in_phase(ankle, push_off)),
         "sva_mst": -shank[:, 25],
     }
@@ -215,11 +235,13 @@ def _foot(gait: Gait) -> dict[str, np.ndarray]:
     leg = gait.stride_leg_length[:, None]
     toe = gait.own_side(gait.body.pair("big_toe")[..., 1]) / leg
     heel = gait.own_side(gait.body.pair("heel")[..., 1]) / leg
+    swung = swing_share(gait.strides.percent(gait.strides.foot_off))
+    mid_swing = (swung >= 1 / 3) & (swung <= 2 / 3)
     rest = lowest(in_phase(heel, gait.stance & (PHASE <= 40)))
     raised = in_phase(heel - rest[:, None], gait.stance) > _HEEL_RISE_LL
     raised &= PHASE > 12
     return {
-        "foot_clearance": lowest(in_phase(toe, MID_SWING)) - _ground(gait),
+        "foot_clearance": lowest(in_phase(toe, mid_swing)) - _ground(gait),
         "heel_rise_time": np.where(
             raised.any(axis=1), PHASE[raised.argmax(axis=1)], np.nan
         ),
@@ -239,5 +261,6 @@ def _ground(gait: Gait) -> np.ndarray:
         average(at_times(gait.body, toe, flat + lag, side=strides.side))
         for lag in (0.0, strides.duration[:, None])
     )
-    share = (MID_SWING.nonzero()[0].mean() / 100) - _FOOT_FLAT.mean()
+    mid_swing = (strides.percent(strides.foot_off) + 100.0) / 200.0
+    share = mid_swing - _FOOT_FLAT.mean()
     return before + share * np.where(np.isnan(after), 0.0, after - before)

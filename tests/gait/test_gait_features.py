@@ -13,7 +13,7 @@ from cpexplore.gait.features_coordination import (
     harmonic_ratio,
     hilbert_phase,
 )
-from cpexplore.gait.features_kinematic import phase_measures, strike
+from cpexplore.gait.features_kinematic import phase_measures, strike, swing_share
 from cpexplore.gait.features_smoothness import (
     log_dimensionless_jerk,
     spectral_arc_length,
@@ -354,3 +354,11 @@ def test_strike_names():
         "forefoot",
         "",
     ]
+
+
+def test_thirds_of_swing_follow_foot_off():
+    share = swing_share(np.array([60.0, 80.0]))
+    assert share[:, 100].tolist() == [1.0, 1.0]
+    assert share[0, 60] == share[1, 80] == 0.0
+    assert share[0, 80] == share[1, 90] == 0.5
+    assert (share[1, :80] < 0).all()
