@@ -293,7 +293,9 @@ def first_window(run: Run, walk_id: str) -> Clip:
 def _strongest(run: Run, n: int) -> pd.DataFrame:
     """The associations with the largest absolute correlation."""
     table = run.statistics["association"].dropna(subset=["estimate"])
-    return table.sort_values("estimate", key=abs, ascending=False).head(n)
+    return table.sort_values("estimate", key=abs, ascending=False, kind="stable").head(
+        n
+    )
 
 
 def _association_grid(run: Run) -> html.Grid:
@@ -349,14 +351,15 @@ def _selection_grid(selection: pd.DataFrame) -> html.Grid:
 
 
 def _missing_grid(features: pd.DataFrame, reasons: pd.DataFrame) -> html.Grid:
-    share = pd.Series(100 * features.isna().mean()).sort_values(ascending=False)
+    share = pd.Series(100 * features.isna().mean())
+    share = share.sort_values(ascending=False, kind="stable").head(12)
     rows = [
         [
             feature_label(str(feature)),
             f"{percent:.1f} %",
             _most_common(rows_where(reasons, feature=str(feature))),
         ]
-        for feature, percent in share.head(12).items()
+        for feature, percent in share.items()
         if percent > 0
     ]
     head = ["feature", "missing", "most common reason"]

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from cpexplore.gait import analyse_walk
+from cpexplore.gait import analyse_walk, default_reference
 from cpexplore.runs import Explanation
 from cpexplore.view.explanation import write_explanation
 from cpexplore.view.player import walk_saliency
@@ -52,8 +52,10 @@ def test_the_explanation_of_a_walk_plays(page, make_run, tmp_path, shoot):
         features=analysis.features,
         feature_reasons=analysis.reasons,
         events=analysis.events,
-        curves=run.curves.sel(walk=walk_id).assign(
-            ankle_dorsiflexion_deg=run.curves["hip_flexion_deg"].sel(walk=walk_id)
+        curves=default_reference().with_bands(
+            run.curves.sel(walk=walk_id).assign(
+                ankle_dorsiflexion_deg=run.curves["hip_flexion_deg"].sel(walk=walk_id)
+            )
         ),
         contributions=pd.DataFrame([{"feature": "cadence_spm", **moved}]),
     )

@@ -31,15 +31,25 @@ FEATURES = (
 
 
 @pytest.fixture
-def make_run() -> Callable[[Path], runs.Run]:
+def make_run() -> Callable[..., runs.Run]:
     """Write a run directory; all that a network would have said is random."""
     return write_run
 
 
-def write_run(path: Path) -> runs.Run:
+@pytest.fixture(scope="module")
+def module_run(tmp_path_factory) -> Callable[..., runs.Run]:
+    """Write a run directory that the tests of a module share."""
+
+    def make(**options: str) -> runs.Run:
+        return write_run(tmp_path_factory.mktemp("run") / "demo", **options)
+
+    return make
+
+
+def write_run(path: Path, *, patient: str = "P", source: str = "simulated") -> runs.Run:
     """Write every file that explorer and report read: 16 walks of 8 children."""
     rng = np.random.default_rng(7)
-    index = _index()
+    index = _index(patient, source)
     cleaned = [
         clean(walking(cadence_hz=0.8 + 0.1 * k)[0].assign_attrs(walk_id=walk_id))
         for k, walk_id in enumerate(index.index[:KEPT])
@@ -57,7 +67,7 @@ def write_run(path: Path) -> runs.Run:
             {"feature": FEATURES, "kept": 1, "score": 0.2}
         ).assign(seed=0, fold=0),
         "feature_reasons": pd.DataFrame(
-            [("P1_V2", FEATURES[2], "too few cycles")],
+            [(f"{patient}1_V2", FEATURES[2], "too few cycles")],
             columns=["walk_id", "feature", "reason"],
         ),
     }
@@ -70,13 +80,13 @@ def write_run(path: Path) -> runs.Run:
     association = _association(features, rng)
     for name in ("association", "odds_ratios"):
         association.to_csv(path / "statistics" / f"{name}.csv", index=False)
-    config = {"cohort": "simulated", "preset": "test"}
+    config = {"cohort": source, "preset": "test", "notes": [f"made by {source}"]}
     runs.write_json(path / runs.FILES["config"], config)
     return runs.load_run(path)
 
 
-def _index() -> pd.DataFrame:
-    patients = [f"P{k}" for k in range(8) for _ in range(2)]
+def _index(patient: str, source: str) -> pd.DataFrame:
+    patients = [f"{patient}{k}" for k in range(8) for _ in range(2)]
     rows = pd.DataFrame(
         {
             "patient_id": patients,
@@ -84,9 +94,9 @@ def _index() -> pd.DataFrame:
             "fps": 25.0,
             "n_frames": 124,
             "simulated": 1,
-            "source": "simulated",
+            "source": source,
         },
-        index=[f"{patient}_V{k % 2 + 1}" for k, patient in enumerate(patients)],
+        index=[f"{name}_V{k % 2 + 1}" for k, name in enumerate(patients)],
     )
     return make_index(rows)
 
