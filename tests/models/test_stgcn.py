@@ -200,6 +200,22 @@ def test_the_state_survives_safetensors(preset, tmp_path):
     assert torch.equal(model(x), other(x))
 
 
+def test_recomputing_gives_the_same_gradients_and_statistics():
+    plain = STGCN(replace(SMALL, dropout=0.3), adjacency("coco_17"))
+    frugal = STGCN(replace(plain.config, recompute=True), adjacency("coco_17"))
+    frugal.load_state_dict(plain.state_dict())
+    x = torch.randn(4, 3, 20, 17)
+
+    for model in (plain, frugal):
+        torch.manual_seed(1)
+        F.cross_entropy(model(x), torch.arange(4)).backward()
+
+    for (name, a), b in zip(plain.named_parameters(), frugal.parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad), name
+    states = zip(plain.state_dict().items(), frugal.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for (_, a), b in states)
+
+
 def planted(n, rng):
     """Windows whose class is the amplitude of the right knee's swing."""
     target = rng.integers(0, 3, n)
