@@ -24,13 +24,15 @@ METHOD = "grad_cam"
 
 
 def striding_pose(run: Run) -> np.ndarray:
-    """Pose (keypoint, 2) of a kept walk where its ankles are furthest apart."""
+    """Pose (keypoint, 2) of a kept walk: most complete, then ankles furthest apart."""
     walk = run.walk(str(run.saliency["window_walk_id"].values[0]))
     position = walk["position"] - walk["position"].sel(keypoint="mid_hip")
-    seen = np.isfinite(position).all(("keypoint", "space")) & (walk["bout"] >= 0)
-    complete = position.isel(time=seen)
-    ankles = complete.sel(keypoint=["left_ankle", "right_ankle"], space="x")
-    frame = complete.isel(time=int(abs(ankles.diff("keypoint")).argmax("time").item()))
+    ankles = position.sel(keypoint=["left_ankle", "right_ankle"], space="x")
+    apart = abs(ankles.diff("keypoint")).squeeze("keypoint", drop=True)
+    seen = position.count(("keypoint", "space")).where(
+        np.isfinite(apart) & (walk["bout"] >= 0)
+    )
+    frame = position.isel(time=int(apart.where(seen == seen.max()).argmax("time")))
     return frame.values * [[walk["direction"].sel(time=frame["time"]).item(), 1]]
 
 
