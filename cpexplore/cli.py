@@ -150,11 +150,13 @@ def audit(
     out: Annotated[
         Path | None, typer.Option(help="CSV; default RUN/statistics/audit.csv.")
     ] = None,
+    jobs: Jobs = 1,
 ) -> None:
     """Test whether the saliency of a run can be trusted."""
     from cpexplore import pipeline
+    from cpexplore.runs import load_run
 
-    typer.echo(str(pipeline.audit_to_file(run, out=out)))
+    typer.echo(str(pipeline.audit_to_file(load_run(run), out=out, n_jobs=jobs)))
 
 
 @app.command()

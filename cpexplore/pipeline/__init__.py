@@ -1,5 +1,6 @@
 """The paper's two steps, end to end and resumable, and the explanation of one walk."""
 
+from cpexplore.pipeline.auditing import audit_run, audit_to_file
 from cpexplore.pipeline.commands import (
     explain_to_page,
     features_to_files,
@@ -11,6 +12,8 @@ from cpexplore.pipeline.explaining import explain
 from cpexplore.pipeline.study import run
 
 __all__ = [
+    "audit_run",
+    "audit_to_file",
     "explain",
     "explain_to_page",
     "features_to_files",
