@@ -1,6 +1,7 @@
 """Draw every figure of a finished run and print where it is."""
 
 import argparse
+import logging
 from importlib import import_module
 from pathlib import Path
 
@@ -15,6 +16,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=FOLDER / "build")
     parser.add_argument("--quick", action="store_true", help="fewer bootstrap draws")
     options = parser.parse_args()
+    logging.getLogger("fontTools").setLevel(logging.ERROR)  # it dislikes date 0
     names = sorted(script.stem for script in FOLDER.glob("fig_*.py"))
     files: list[Path] = []
     for name in tqdm(names, desc="figures"):

@@ -15,6 +15,11 @@ from cpexplore.view.publication import new_figure, publication_style, save_figur
 
 SKELETON, CLINICAL, FUSION = "#E8F1F8", "#FDF3E1", "#F1EAF5"
 
+SIDES = ("left", "right")
+
+HALF_STRIDE = 13
+"""Frames at 25 Hz."""
+
 
 def box(ax: Axes, centre: tuple[float, float], text: str, *, colour: str) -> None:
     """A rounded box with centred text."""
@@ -54,13 +59,15 @@ def chosen_window(run: Run) -> tuple[str, np.ndarray, pd.Series]:
 
 
 def draw_walk(figure, poses: np.ndarray, joints: pd.Series) -> None:
-    """Four poses of the walk, then one coloured by Grad-CAM."""
-    for i, frame in enumerate(np.linspace(0, len(poses) - 1, 4).astype(int)):
-        inset = figure.add_axes((0.005 + 0.032 * i, 0.6, 0.05, 0.26))
-        plot_saliency_skeleton(poses[frame], joints * 0, vmax=1.0, ax=inset)
-    inset = figure.add_axes((0.575, 0.56, 0.11, 0.34))
-    middle = len(poses) // 2
-    plot_saliency_skeleton(poses[middle], joints, ax=inset)
+    """Four poses of half a stride, then one coloured by Grad-CAM."""
+    names = joints.index.tolist()
+    left, right = (poses[:, names.index(f"{side}_ankle"), 0] for side in SIDES)
+    stride = int(np.nanargmax(np.abs(left - right)[:-HALF_STRIDE]))
+    for i, step in enumerate(np.linspace(0, HALF_STRIDE, 4).astype(int)):
+        inset = figure.add_axes((-0.012 + 0.037 * i, 0.57, 0.07, 0.34))
+        plot_saliency_skeleton(poses[stride + step], joints * 0, vmax=1.0, ax=inset)
+    inset = figure.add_axes((0.565, 0.55, 0.13, 0.38))
+    plot_saliency_skeleton(poses[stride], joints, ax=inset)
 
 
 def draw_probabilities(figure, run: Run, walk_id: str) -> pd.DataFrame:
