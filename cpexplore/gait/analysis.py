@@ -153,6 +153,7 @@ def analyse_cohort(
         Rows in the order of the cohort's index.
     """
     reference = reference or default_reference()
+    reference.warm_up()
     legs = cohort.index["leg_length_m"]
     ids = list(cohort.index.index)
     chunks = [ids[i : i + _CHUNK] for i in range(0, len(ids), _CHUNK)]

@@ -118,12 +118,8 @@ class DeviationIndex:
         reference would look closer to itself than new typical limbs are.
         """
         vectors = _vectors(self.limbs)
-        return np.array(
-            [
-                _log_distance(vectors[i], *_components(np.delete(vectors, i, axis=0)))
-                for i in range(len(vectors))
-            ]
-        )
+        products = vectors @ vectors.T
+        return np.array([_left_out(products, i) for i in range(len(vectors))])
 
     def score(self, curves: np.ndarray) -> np.ndarray:
         """Score limbs; 100 = typical, 10 points = one SD of typical limbs.
@@ -259,12 +255,37 @@ def _components(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean (n,) and components (n, m) that hold 98 % of the variance."""
     mean = vectors.mean(axis=0)
     _, size, components = np.linalg.svd(vectors - mean, full_matrices=False)
-    share = np.cumsum(size**2) / (size**2).sum()
-    return mean, components[: int(np.searchsorted(share, _VARIANCE)) + 1].T
+    return mean, components[: _n_kept(size**2)].T
+
+
+def _n_kept(variance: np.ndarray) -> int:
+    """Number of components, largest first, that hold 98 % of the variance."""
+    share = np.cumsum(variance) / variance.sum()
+    return int(np.searchsorted(share, _VARIANCE)) + 1
 
 
 def _log_distance(
     vector: np.ndarray, mean: np.ndarray, components: np.ndarray
 ) -> float:
-    distance = np.linalg.norm((vector - mean) @ components)
+    return _log(np.linalg.norm((vector - mean) @ components))
+
+
+def _left_out(products: np.ndarray, i: int) -> float:
+    """Log distance of vector ``i`` from the others, from inner products alone.
+
+    The same as :func:`_components` of the others and :func:`_log_distance`, without a
+    decomposition of the long vectors for each limb.
+    """
+    others = np.delete(np.arange(len(products)), i)
+    among = products[np.ix_(others, others)]
+    to_mean = among.mean(axis=0)
+    centred = among - to_mean - to_mean[:, None] + to_mean.mean()
+    variance, directions = (part[..., ::-1] for part in np.linalg.eigh(centred))
+    kept = slice(_n_kept(variance))
+    towards = products[others, i] - to_mean
+    projected = (towards - towards.mean()) @ directions[:, kept]
+    return _log(np.linalg.norm(projected / np.sqrt(variance[kept])))
+
+
+def _log(distance: np.floating) -> float:
     return float(np.log(np.maximum(distance, _LEAST_DISTANCE)))

@@ -125,6 +125,11 @@ class Reference:
         changes = self.features.loc[self.own_pace, list(CHANGES)]
         return VariabilityIndex(members=changes.dropna().to_numpy())
 
+    def warm_up(self) -> None:
+        """Compute the yardsticks now, so that every worker receives them ready."""
+        if len(self.index.limbs) > 2:
+            self.index.score(self.index.limbs[:1])
+
     def at_speed(self, speed_llps: float) -> pd.Series:
         """Mean of every feature among reference walks of about this speed.
 

@@ -194,6 +194,19 @@ def test_typical_limbs_score_100_with_sd_10_when_left_out(limbs):
     assert index.member_scores.std(ddof=1) == pytest.approx(10.0)
 
 
+def test_leaving_out_equals_an_index_of_the_others(limbs):
+    found = DeviationIndex(limbs=limbs).member_log_distances
+    vectors = np.moveaxis(limbs[:, ::2], -1, 1).reshape(len(limbs), -1)
+    for i in (0, 31):
+        others = np.delete(vectors, i, axis=0)
+        mean = others.mean(axis=0)
+        _, size, components = np.linalg.svd(others - mean, full_matrices=False)
+        share = np.cumsum(size**2) / (size**2).sum()
+        kept = components[: np.searchsorted(share, 0.98) + 1]
+        distance = np.linalg.norm(kept @ (vectors[i] - mean))
+        assert found[i] == pytest.approx(np.log(distance), abs=1e-9)
+
+
 def test_leaving_out_makes_new_typical_limbs_score_100(limbs):
     half = DeviationIndex(limbs=limbs[:30])
     judging_themselves = half.score(limbs[:30]).mean()
