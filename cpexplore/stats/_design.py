@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.optimize import linprog
 
 from cpexplore._validation import quoted
-from cpexplore.stats._sample import Sample
+from cpexplore.stats._sample import Sample, too_few
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,6 +118,8 @@ def fault(design: Design) -> str:
         return "the feature is constant"
     if len(design.levels) < 2:
         return f"only level {''.join(design.levels)} has the feature and all covariates"
+    if problem := too_few(n_patients):
+        return problem
     if n_patients <= n_parameters:
         return f"{n_patients} patients for {n_parameters} parameters"
     if np.linalg.matrix_rank(design.x) < n_terms:

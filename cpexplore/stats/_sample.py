@@ -40,7 +40,7 @@ class Sample:
     """The rows with a known outcome, sorted by walk."""
 
     features: pd.DataFrame
-    """Numbers, one row per walk; not finite = missing."""
+    """Numbers, one row per walk; NaN = missing."""
     y: np.ndarray
     """Codes of the outcome, 0 for the lowest level that occurs; shape (row,)."""
     levels: tuple[str, ...]
@@ -75,7 +75,7 @@ def make_sample(
     Parameters
     ----------
     features : pandas.DataFrame
-        Index ``walk_id``, numeric columns.
+        Index ``walk_id``, numeric columns; what is not finite is missing.
     index : pandas.DataFrame
         Index ``walk_id``, with the columns ``outcome`` and ``groups``; may hold more
         walks, in any order.
@@ -93,13 +93,14 @@ def make_sample(
         occur.
     """
     check_columns(index, [outcome, groups], name="index")
+    check_features(features)
     check_walks(features, index)
-    _check_numeric(features)
     index = index.loc[features.index.sort_values(), :].dropna(subset=[outcome])
     y, levels = _outcome_codes(index, outcome)
     patients, _ = group_codes(index[groups])
+    values = features.loc[index.index, :].astype(float)
     return Sample(
-        features=features.loc[index.index, :].astype(float),
+        features=values.where(np.isfinite(values)),
         y=y,
         levels=levels,
         patients=patients,
@@ -121,7 +122,7 @@ def one_row_per_patient(sample: Sample) -> Sample:
     values = sample.features.loc[rows, :]
     present = np.unique(usual)
     return Sample(
-        features=values.where(np.isfinite(values)).groupby(patients).mean(),
+        features=values.groupby(patients).mean(),
         y=np.searchsorted(present, usual),
         levels=tuple(sample.levels[code] for code in present),
         patients=np.arange(sample.n_patients),
@@ -222,10 +223,30 @@ def check_walks(features: pd.DataFrame, index: pd.DataFrame) -> None:
         )
 
 
-def _check_numeric(features: pd.DataFrame) -> None:
+def check_features(features: pd.DataFrame) -> None:
+    """Raise unless the columns have different names and are numeric.
+
+    Raises
+    ------
+    TypeError
+        If a column is not numeric.
+    ValueError
+        If there is no column or a name comes twice.
+    """
+    twice = features.columns[features.columns.duplicated()]
+    if len(twice) or features.columns.empty:
+        found = f"{twice[0]!r} comes twice" if len(twice) else "there is none"
+        raise ValueError(f"`features` must have differently named columns; {found}.")
     text = features.columns[~features.dtypes.map(pd.api.types.is_numeric_dtype)]
     if len(text):
         raise TypeError(f"`features` must be numeric; {quoted(text)} are not.")
+
+
+def too_few(n_patients: int) -> str:
+    """Say that an interval is not possible; nothing if it is."""
+    if n_patients >= MIN_PATIENTS:
+        return ""
+    return f"an interval needs {MIN_PATIENTS} patients; there are {n_patients}"
 
 
 def _outcome_codes(

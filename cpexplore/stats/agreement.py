@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from cpexplore._validation import check_columns
-from cpexplore.stats._sample import MIN_PATIENTS, check_walks, result_table
+from cpexplore.stats._sample import check_walks, result_table, too_few
 from cpexplore.stats.repeatability import REACH, bootstrap_estimates, divide, one_way
 from cpexplore.stats.resampling import check_length, group_codes
 
@@ -159,7 +159,7 @@ def _agreement_rows(
     )
     shared = {"n_rows": int(known.sum()), "n_missing": int((~known).sum())}
     shared |= {"n_patients": len(names), "ci_level": ci_level}
-    missing = {"note": f"{len(names)} patients; an interval needs {MIN_PATIENTS}"}
+    missing = {"note": too_few(len(names))}
     return [
         {"method": name, **shared, **estimates.get(name, missing)}
         for name in ("bias", "limit_low", "limit_high", "mae", "rmse", "concordance")

@@ -11,11 +11,11 @@ import pandas as pd
 
 from cpexplore._validation import check_option, check_range
 from cpexplore.stats._sample import (
-    MIN_PATIENTS,
     Sample,
     check_families,
     make_sample,
     result_table,
+    too_few,
 )
 from cpexplore.stats.permutation import permutation_p
 from cpexplore.stats.resampling import (
@@ -125,6 +125,4 @@ def _why_missing(sample: Sample, feature: str) -> str:
         return "the feature is constant"
     if np.ptp(sample.y[rows]) == 0:
         return f"only level {sample.levels[sample.y[rows][0]]} has the feature"
-    if n_patients < MIN_PATIENTS:
-        return f"{n_patients} patients; an interval needs {MIN_PATIENTS}"
-    return ""
+    return too_few(n_patients)

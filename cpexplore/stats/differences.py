@@ -23,6 +23,9 @@ from cpexplore.stats._sample import (
 )
 from cpexplore.stats.resampling import patient_counts, percentile_interval
 
+_CONSTANT = "the feature is constant"
+_NO_VALUES = "the feature is missing everywhere"
+
 
 def trend(
     features: pd.DataFrame,
@@ -170,7 +173,9 @@ def pairwise(
         for low, high in combinations(range(len(sample.levels)), 2):
             row = shared | {"level": sample.levels[low], "other": sample.levels[high]}
             lower, higher = (known & (sample.y == level) for level in (low, high))
-            if lower.any() and higher.any():
+            if known.any() and np.ptp(values[known]) == 0:
+                row["note"] = _CONSTANT
+            elif lower.any() and higher.any():
                 row["p_value"] = p_values.get((low, high), np.nan)
                 row["estimate"] = cliffs_delta(values[lower], values[higher])
                 dominance = _dominance(values[lower], values[higher])
@@ -221,9 +226,7 @@ def _test_table(
         row = {"feature": feature, "method": method} | sample.counts(known)
         values, levels = sample.features[feature].to_numpy()[known], sample.y[known]
         if len(np.unique(values)) < 2:
-            row["note"] = (
-                "the feature is constant" if known.any() else "no child has it"
-            )
+            row["note"] = _NO_VALUES if not known.any() else _CONSTANT
         elif len(np.unique(levels)) < 2:
             row["note"] = f"only level {sample.levels[levels[0]]} has the feature"
         else:

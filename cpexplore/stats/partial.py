@@ -14,6 +14,7 @@ from cpexplore.stats._sample import (
     check_families,
     make_sample,
     result_table,
+    too_few,
 )
 from cpexplore.stats.permutation import exchange_p, exchangeable
 from cpexplore.stats.resampling import (
@@ -129,11 +130,9 @@ def _complete(
 
 
 def _why_missing(n_patients: int, estimate: float) -> str:
-    if n_patients < MIN_PATIENTS:
-        return f"{n_patients} patients; an interval needs {MIN_PATIENTS}"
-    if not np.isfinite(estimate):
-        return "the feature or the outcome is constant or explained by the covariates"
-    return ""
+    if np.isfinite(estimate) or n_patients < MIN_PATIENTS:
+        return too_few(n_patients)
+    return "the feature or the outcome is constant or explained by the covariates"
 
 
 def _partial(x: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from cpexplore._validation import check_range
+from cpexplore.stats._sample import check_features
 
 _SINGULAR = 1e-8
 """Eigenvalue of a correlation matrix below which features are linearly dependent."""
@@ -36,6 +37,7 @@ def redundancy(features: pd.DataFrame, *, threshold: float = 0.7) -> pd.DataFram
         If ``threshold`` is outside 0 to 1 or fewer than two features vary.
     """
     check_range("threshold", threshold, low=0, high=1)
+    check_features(features)
     finite = features.where(np.isfinite(features.to_numpy(dtype=float)))
     varying = finite.loc[:, finite.max() > finite.min()].sort_index()
     if varying.shape[1] < 2:

@@ -11,7 +11,13 @@ import numpy as np
 import pandas as pd
 
 from cpexplore._validation import check_columns, check_range
-from cpexplore.stats._sample import MIN_PATIENTS, check_walks, result_table
+from cpexplore.stats._sample import (
+    MIN_PATIENTS,
+    check_features,
+    check_walks,
+    result_table,
+    too_few,
+)
 from cpexplore.stats.resampling import patient_counts, percentile_interval
 
 Statistic = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -78,6 +84,7 @@ def icc(
     check_range("ci_level", ci_level, low=0, high=1, inclusive=False)
     keys = [groups] if occasion is None else [groups, occasion]
     check_columns(index, keys, name="index")
+    check_features(features)
     check_walks(features, index)
     labels = index.loc[features.index.sort_values(), keys]
     rows = []
@@ -91,7 +98,7 @@ def icc(
         row = {"feature": feature, "method": "icc_1" if occasion is None else "icc_a1"}
         row |= {"n_rows": n_rows, "n_patients": n_patients}
         row |= {"n_missing": len(values) - n_rows, "ci_level": ci_level}
-        row |= estimates.get("icc", {"note": f"{n_patients} patients are too few"})
+        row |= estimates.get("icc", {"note": too_few(n_patients)})
         row["sem"] = estimates.get("sem", {}).get("estimate", np.nan)
         row["mdc95"] = REACH * np.sqrt(2) * row["sem"]
         if estimates and not np.isfinite(row["estimate"]):

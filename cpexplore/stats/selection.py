@@ -13,6 +13,9 @@ from cpexplore.stats._sample import Sample, make_sample, result_table
 _L1_RATIO = 0.8
 """Mostly lasso; the ridge part lets correlated features in together."""
 
+_WEAKEST = 1e3
+"""Inverse penalty at which the path ends, whatever has entered."""
+
 _STEP = 1.4
 """Factor between penalties of the path."""
 
@@ -145,7 +148,7 @@ def _path(x: np.ndarray, y: np.ndarray, n_features: int) -> np.ndarray:
     stacked = np.hstack([np.tile(x, (n_cuts, 1)), threshold])
     share = np.array([(y > k).mean() for k in range(n_cuts)])
     gradient = stacked[:, :n_slopes].T @ (above - share[cut])
-    penalty = _L1_RATIO / np.abs(gradient).max()
+    penalty = _L1_RATIO / max(np.abs(gradient).max(), _L1_RATIO / _WEAKEST)
     model = LogisticRegression(
         l1_ratio=_L1_RATIO,
         solver="saga",
@@ -156,7 +159,7 @@ def _path(x: np.ndarray, y: np.ndarray, n_features: int) -> np.ndarray:
         random_state=0,
     )
     slopes = np.zeros(n_slopes)
-    while (slopes != 0).sum() < n_features and penalty < 1e3:
+    while (slopes != 0).sum() < n_features and penalty < _WEAKEST:
         penalty *= _STEP
         slopes = model.set_params(C=penalty).fit(stacked, above).coef_[0, :n_slopes]
     return slopes

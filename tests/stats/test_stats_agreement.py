@@ -118,7 +118,7 @@ def test_icc_that_cannot_be_estimated_says_why():
     assert table["estimate"].isna().all()
     assert table["note"].tolist() == [
         "constant, or no patient has two walks",
-        "0 patients are too few",
+        "an interval needs 5 patients; there are 0",
     ]
 
 

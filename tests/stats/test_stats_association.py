@@ -79,7 +79,7 @@ def test_few_patients_give_an_estimate_without_interval(study):
     row = associate(features.loc[walks, ["knee"]], index, **FEW).iloc[0]
     assert np.isfinite(row["estimate"])
     assert np.isnan([row["ci_low"], row["ci_high"], row["p_value"]]).all()
-    assert row["note"] == "4 patients; an interval needs 5"
+    assert row["note"] == "an interval needs 5 patients; there are 4"
 
 
 def test_order_of_rows_and_further_walks_do_not_matter(study, rng):
@@ -144,6 +144,16 @@ def test_q_values_are_adjusted_within_families(study):
             lambda f, i: (f.assign(side="left"), i),
             TypeError,
             "`features` must be numeric; 'side' are not.",
+        ),
+        (
+            lambda f, i: (f[[]], i),
+            ValueError,
+            "`features` must have differently named columns; there is none.",
+        ),
+        (
+            lambda f, i: (f[["knee", "knee"]], i),
+            ValueError,
+            "`features` must have differently named columns; 'knee' comes twice.",
         ),
         (
             lambda f, i: (f, i.assign(gmfcs=i["gmfcs"].astype("str"))),

@@ -116,7 +116,7 @@ def test_missing_tests_say_why(study, function):
     only = features["knee"].where(index["gmfcs"] == "III")
     notes = function(features.assign(only=only), index).set_index("feature")["note"]
     assert notes["constant"] == "the feature is constant"
-    assert notes["empty"] == "no child has it"
+    assert notes["empty"] == "the feature is missing everywhere"
     assert notes["only"] == "only level III has the feature"
     assert notes["knee"] == ""
 
