@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from cpexplore import datasets, gmfcs, pipeline
+from cpexplore.gait import default_reference
+from cpexplore.gait.kinematics import ANGLES
 from cpexplore.pipeline.explaining import fold_models_for
 from cpexplore.view.explanation import write_explanation
 
@@ -34,6 +36,20 @@ def test_saliency_lies_on_the_clock_of_the_walk(explained):
     assert explained.saliency.dims == ("method", "level", "time", "keypoint")
     np.testing.assert_array_equal(explained.saliency["time"], explained.walk["time"])
     assert np.isfinite(explained.saliency).any()
+
+
+def test_curves_of_a_walk_and_of_the_run_have_the_reference_beside_them(
+    explained, small_run
+):
+    reference = default_reference()
+    for curves in (explained.curves, small_run.curves):
+        assert curves.attrs["reference"] == reference.source
+        for place, angle in enumerate(ANGLES):
+            assert angle in curves
+            for kind, band in (("mean", reference.mean), ("sd", reference.sd)):
+                drawn = curves[f"{angle}_reference_{kind}"]
+                assert drawn.dims == ("phase",)
+                np.testing.assert_allclose(drawn, band[:, place])
 
 
 def test_contributions_say_what_moved_the_level(explained):
