@@ -93,17 +93,17 @@ class Parameters:
     gdi_side: float = _assumed(0.5, "no published correlation of the two sides")
     """Weight in the GDI label of what one side does not share with the other."""
     blend: dict[str, float] = _assumed(
-        _by_level(0.45, 0.575, 0.75, 0.925), "textbook severity of patterns"
+        _by_level(0.45, 0.575, 0.75, 0.94), "textbook severity of patterns"
     )
     """Blend weight of the pattern at a level's mean severity."""
     patterns: dict[str, tuple[float, ...]] = _assumed(
         _by_level(
             (0.40, 0.15, 0.12, 0.06, 0.06, 0.08, 0.13),
             (0.22, 0.14, 0.20, 0.13, 0.11, 0.10, 0.10),
-            (0.06, 0.12, 0.22, 0.18, 0.20, 0.12, 0.10),
-            (0.02, 0.08, 0.25, 0.20, 0.28, 0.09, 0.08),
+            (0.06, 0.12, 0.22, 0.18, 0.24, 0.08, 0.10),
+            (0.02, 0.06, 0.25, 0.22, 0.32, 0.05, 0.08),
         ),
-        "trends of Morais Filho 2014 and Rethlefsen 2017; no shares by level published",
+        "trends of Morais Filho 2014 and Rethlefsen 2017; solved for the knee by level",
     )
     """Mild, true equinus, jump, apparent equinus, crouch, recurvatum, asymmetric."""
     stiff_knee: dict[str, float] = _assumed(
@@ -126,7 +126,7 @@ class Parameters:
     same_child_r: float = _assumed(0.7, "no published number")
     """Correlation of a child's residuals from visit to visit."""
     deviation_deg: tuple[float, float, float] = _assumed(
-        (3.0, 5.0, 4.0), "solved: spread of minimum stance knee flexion"
+        (3.5, 6.0, 5.0), "solved: spread of the knee, sagittal index with level"
     )
     """Spread of a child's own deviation of hip, knee and ankle."""
     stride_noise_deg: dict[str, float] = _assumed(
@@ -140,9 +140,11 @@ class Parameters:
     pace_cv: float = _assumed(0.04, "no published number")
     """Slow wandering of speed within a pass."""
     trunk_lean_deg: dict[str, float] = _assumed(
-        _by_level(3, 5, 9, 13), "no published number"
+        _by_level(3, 4, 6, 8), "solved: Spearman of the sagittal index with level"
     )
     """Mean forward lean of the trunk."""
+    trunk_lean_sd: float = _assumed(5.0, "no published number")
+    """Spread of the trunk's lean from child to child."""
     trunk_sway_deg: dict[str, float] = _assumed(
         _by_level(2.0, 3.0, 4.5, 5.5), "only the direction is published"
     )

@@ -63,7 +63,8 @@ def hold_body(child: Child, course: Course, *, rng: np.random.Generator) -> Post
     turn = 2 * np.pi * course.count
     stride = turn[1]
     sway = PARAMETERS.trunk_sway_deg[level] * rng.uniform(0.6, 1.4)
-    lean = PARAMETERS.trunk_lean_deg[level] + 4 * rng.standard_normal()
+    lean = PARAMETERS.trunk_lean_deg[level]
+    lean += PARAMETERS.trunk_lean_sd * rng.standard_normal()
     trunk = lean + sway * np.cos(2 * stride + rng.normal(0, 0.4))
     trunk = trunk + 0.4 * sway * np.cos(stride + rng.uniform(0, 2 * np.pi))
     swing = PARAMETERS.arm_swing_deg[arm_level] * rng.uniform(0.6, 1.4, size=(2, 1))

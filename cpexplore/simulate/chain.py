@@ -18,7 +18,7 @@ FOOT = HEEL_BACK + TOE_AHEAD
 
 _RIGHT_LESS_LEFT = np.array([[-1.0], [1.0]])
 _BY_PITCH = np.array([1.0, -1.0, 1.0])
-_COST_SD = np.array([1.0, 1.4, 1.15])
+_COST_SD = np.array([0.95, 1.4, 1.05])
 _FREE_PLACE = 100.0
 _PATH_EVERY_S = 0.06
 _PATH_SLACK = 0.06

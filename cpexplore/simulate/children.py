@@ -123,14 +123,16 @@ def draw_children(
     check_option("world", world, WORLDS)
     check_range("fps", fps, low=0, inclusive=False)
     root = np.random.SeedSequence(seed)
-    levels = _patient_levels(
-        n_patients, min_per_level, rng=np.random.default_rng(root.spawn(1)[0])
-    )
+    rng = np.random.default_rng(root.spawn(1)[0])
+    levels = _patient_levels(n_patients, min_per_level, rng=rng)
+    ranks = _even_ranks(levels, rng=rng)
     streams = root.spawn(n_patients)
     return [
         replace(child, fps=fps, n_frames=round(child.n_frames * fps / child.fps))
-        for number, (level, stream) in enumerate(zip(levels, streams, strict=True))
-        for child in _visits(number, level, stream=stream, world=world)
+        for number, stream in enumerate(streams)
+        for child in _visits(
+            number, levels[number], rank=ranks[number], stream=stream, world=world
+        )
     ]
 
 
@@ -184,11 +186,28 @@ def _patient_levels(
     return list(rng.permutation(np.repeat(LEVELS, counts)))
 
 
+def _even_ranks(levels: list[str], *, rng: np.random.Generator) -> np.ndarray:
+    """Ranks in [0, 1) by patient, spread evenly within each level.
+
+    Patterns are drawn by rank, so that even a small cohort has their mix.
+    """
+    ranks = np.empty(len(levels))
+    for level in LEVELS:
+        own = np.flatnonzero(np.array(levels) == level)
+        ranks[own] = (rng.permutation(len(own)) + rng.random(len(own))) / len(own)
+    return ranks
+
+
 def _visits(
-    number: int, level: str, *, stream: np.random.SeedSequence, world: str
+    number: int,
+    level: str,
+    *,
+    rank: float,
+    stream: np.random.SeedSequence,
+    world: str,
 ) -> Iterator[Child]:
     rng = np.random.default_rng(stream)
-    person = draw_person(rng)
+    person = draw_person(rng, pattern_rank=rank)
     n_visits = min(int(rng.geometric(PARAMETERS.visit_end)), _MOST_VISITS)
     levels = _level_path(level, n_visits, rng=rng)
     for visit, rated in enumerate(levels):

@@ -182,8 +182,8 @@ def _label_rows(labels: pd.DataFrame) -> list[tuple]:
         cv=folds,
     ).mean()
     rows = [
-        ("GDI label", k, PARAMETERS.gdi[k], 2.5, means[k], "Malt 2016, shifted")
-        for k in LEVELS
+        ("GDI label", k, PARAMETERS.gdi[k], tolerance, means[k], "Malt 2016, shifted")
+        for k, tolerance in zip(LEVELS, (2.5, 2.5, 2.5, 3.5), strict=True)
         if k in means.index
     ]
     bayes = "generator of the four labels: 66.8 %"

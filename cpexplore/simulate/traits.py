@@ -43,14 +43,14 @@ class Person:
     seed: int
 
 
-def draw_person(rng: np.random.Generator) -> Person:
-    """Draw a patient."""
+def draw_person(rng: np.random.Generator, *, pattern_rank: float) -> Person:
+    """Draw a patient whose pattern is at this rank of the mix of a level."""
     return Person(
         age_years=float(np.clip(rng.normal(*PARAMETERS.age_years), 4, 20)),
         sex=str(rng.choice(("female", "male"), p=(0.42, 0.58))),
         height_z=rng.normal(),
         residuals=rng.normal(size=3),
-        pattern_rank=rng.random(),
+        pattern_rank=float(pattern_rank),
         limb_ranks=rng.random((2, 3)),
         device_rank=rng.random(),
         side=str(rng.choice(("left", "right"))),
