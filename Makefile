@@ -32,7 +32,7 @@ test: setup
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 	$(BIN)/codespell
-	$(BIN)/python -m pytest --ignore tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/browser
 
 lab: setup
 	$(BIN)/jupyter lab --notebook-dir notebooks

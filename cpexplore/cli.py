@@ -195,9 +195,11 @@ def main() -> None:
         sys.exit(1)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: object) -> None:
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, *_: object
+) -> None:
     """Show our own warnings as one line; those of libraries are for developers."""
-    if category is UserWarning:
+    if category is UserWarning and "site-packages" not in filename:
         sys.stderr.write(f"cpexplore: warning: {' '.join(str(message).split())}\n")
 
 
