@@ -39,7 +39,7 @@ def audit_run(run: Run, *, n_jobs: int = 1) -> pd.DataFrame:
     seed = int(min(run.folds["seed"]))
     models = learning.load_fold_models(run, seed=seed)
     done: Any = Parallel(n_jobs=n_jobs)(
-        delayed(_audit_fold)(fold.backbones[MODEL], _held_out(run, fold.fold), run)
+        delayed(_audit_fold)(fold.backbones[MODEL], _held_out(run, fold), run)
         for fold in models
     )
     table = pd.concat(done, ignore_index=True)
@@ -66,9 +66,10 @@ def audit_to_file(run: Run, *, out: Path | None = None, n_jobs: int = 1) -> Path
     return target
 
 
-def _held_out(run: Run, fold: int) -> Windows:
-    """The first window of every walk that a fold held out."""
-    own = run.folds.query("fold == @fold")
+def _held_out(run: Run, models: learning.FoldModels) -> Windows:
+    """The first window of every walk that the models' fold held out."""
+    of_seed = run.folds["seed"] == models.seed
+    own = run.folds[of_seed & (run.folds["fold"] == models.fold)]
     config = WindowConfig(**run.config["windows"])
     windows = make_windows(run.walks, own["walk_id"].tolist(), config)
     return windows.select(np.unique(windows.walk_id, return_index=True)[1])
