@@ -145,8 +145,8 @@ def fit(
     Raises
     ------
     ValueError
-        If there is nothing to learn from, or the checkpoint is damaged or belongs to
-        another recipe.
+        If there is nothing to learn from, training diverges, or the checkpoint is
+        damaged or belongs to another recipe.
     OSError
         If the checkpoint cannot be written.
     """
@@ -171,6 +171,7 @@ def fit(
             )
         record = {"epoch": epoch, "learning_rate": rate, "loss": loss}
         record |= _judge(state.average, inner)
+        _check_finite(record)
         state.keep(record | {"seconds": perf_counter() - started})
         if checkpoint is not None:
             state.save(checkpoint)
@@ -222,6 +223,16 @@ def outputs(model: nn.Module, x: Tensor, features: Tensor) -> tuple[Tensor, ...]
     if isinstance(model, FusionClassifier):
         return model.outputs(x, features)[:3]
     return (model(x),)
+
+
+def _check_finite(record: dict[str, float]) -> None:
+    """Stop a training that diverged; its weights would answer nothing but NaN."""
+    if not math.isfinite(record["loss"] + record["inner_loss"]):
+        raise ValueError(
+            f"Training must keep finite losses; in epoch {record['epoch']} they are "
+            f"{record['loss']} and, inner, {record['inner_loss']}. Lower "
+            "`learning_rate` or look for broken windows."
+        )
 
 
 class _State:

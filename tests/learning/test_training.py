@@ -280,3 +280,16 @@ def test_the_learning_rate_rises_and_falls_once():
     assert int(np.argmax(rates)) == 30
     assert (np.diff(rates[:31]) > 0).all()
     assert (np.diff(rates[30:]) < 0).all()
+
+
+def test_training_that_diverges_is_stopped_and_leaves_no_checkpoint(sets, tmp_path):
+    learn, inner = sets
+    broken = replace(learn, x=learn.x * torch.nan)
+    file = tmp_path / "state.safetensors"
+    sentence = (
+        "Training must keep finite losses; in epoch 0 they are nan and, inner, nan. "
+        "Lower `learning_rate` or look for broken windows."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        fit(make_backbone(), broken, inner=inner, config=CONFIG, checkpoint=file)
+    assert not file.exists()
