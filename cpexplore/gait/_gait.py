@@ -163,7 +163,7 @@ def in_phase(curves: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    curves : array of shape (stride, 101, ...)
+    curves : array of shape (stride, ..., 101)
         Curves over the cycle.
     mask : bool array of shape (stride, 101) or (101,)
         The part of the cycle.
@@ -173,33 +173,36 @@ def in_phase(curves: np.ndarray, mask: np.ndarray) -> np.ndarray:
     array like ``curves``
         NaN outside the part; NaN throughout if less than 80 % of the part was seen.
     """
-    mask = np.broadcast_to(mask, curves.shape[:2])
-    mask = mask.reshape(*mask.shape, *[1] * (curves.ndim - 2))
+    if mask.ndim == 2:
+        mask = mask.reshape(len(mask), *[1] * (curves.ndim - 2), mask.shape[-1])
     part = np.where(mask, curves, np.nan)
-    seen = np.isfinite(part).sum(axis=1)
-    enough = (seen >= COVERAGE * mask.sum(axis=1)) & (seen > 0)
-    return np.where(enough[:, None], part, np.nan)
+    seen = np.isfinite(part).sum(axis=-1)
+    enough = (seen >= COVERAGE * mask.sum(axis=-1)) & (seen > 0)
+    return np.where(enough[..., None], part, np.nan)
 
 
 def lowest(part: np.ndarray) -> np.ndarray:
-    """Smallest value over the cycle (axis 1), without NaN."""
-    return np.fmin.reduce(part, axis=1)
+    """Smallest value over the cycle (last axis), without NaN."""
+    return np.fmin.reduce(part, axis=-1)
 
 
 def highest(part: np.ndarray) -> np.ndarray:
-    """Largest value over the cycle (axis 1), without NaN."""
-    return np.fmax.reduce(part, axis=1)
+    """Largest value over the cycle (last axis), without NaN."""
+    return np.fmax.reduce(part, axis=-1)
 
 
 def average(part: np.ndarray) -> np.ndarray:
-    """Mean over the cycle (axis 1), without NaN."""
-    return column_mean(np.moveaxis(part, 1, 0))
+    """Mean over the cycle (last axis), without NaN."""
+    known = np.isfinite(part)
+    n = known.sum(axis=-1)
+    total = np.where(known, part, 0.0).sum(axis=-1)
+    return np.where(n > 0, total / np.maximum(n, 1), np.nan)
 
 
 def phase_of_highest(part: np.ndarray) -> np.ndarray:
     """Percent of the cycle at which the largest value occurs; NaN if none."""
-    known = np.isfinite(part).any(axis=1)
-    at = np.where(np.isnan(part), -np.inf, part).argmax(axis=1)
+    known = np.isfinite(part).any(axis=-1)
+    at = np.where(np.isnan(part), -np.inf, part).argmax(axis=-1)
     return np.where(known, PHASE[at], np.nan)
 
 

@@ -44,9 +44,9 @@ def coordination(gait: Gait) -> Values:
     stride: dict[str, np.ndarray] = {}
     side: dict[str, np.ndarray] = {}
     stance = gait.stance[:, :100]
-    phases = hilbert_phase(gait.curves[..., : len(JOINTS)])
+    phases = hilbert_phase(np.moveaxis(gait.curves[..., : len(JOINTS)], -1, 1))
     for name, pair in PAIRS.items():
-        proximal, distal = (phases[..., JOINTS.index(joint)] for joint in pair)
+        proximal, distal = (phases[:, JOINTS.index(joint)] for joint in pair)
         phase = wrapped(proximal - distal)
         size = np.abs(phase)
         stride[f"marp_{name}"] = size.mean(axis=1)
@@ -63,12 +63,12 @@ def hilbert_phase(curves: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    curves : array of shape (stride, 101, joint)
+    curves : array of shape (stride, joint, 101)
         Degrees.
 
     Returns
     -------
-    array of shape (stride, 100, joint)
+    array of shape (stride, joint, 100)
         Degrees in (-180, 180]; NaN throughout where a point of the cycle is missing.
 
     Notes
@@ -79,15 +79,15 @@ def hilbert_phase(curves: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> turn = 2 * np.pi * np.arange(101) / 100
-    >>> phase = hilbert_phase(np.cos(turn)[None, :, None])
-    >>> round(float(phase[0, 25, 0]), 6)
+    >>> phase = hilbert_phase(np.cos(turn)[None, None])
+    >>> round(float(phase[0, 0, 25]), 6)
     90.0
     """
-    cycle = curves[:, :100]
-    known = np.isfinite(cycle).all(axis=1, keepdims=True)
+    cycle = np.ascontiguousarray(curves[..., :100])
+    known = np.isfinite(cycle).all(axis=-1, keepdims=True)
     whole = np.where(known, cycle, 0.0)
-    middle = (whole.max(axis=1, keepdims=True) + whole.min(axis=1, keepdims=True)) / 2
-    signal = np.asarray(hilbert(whole - middle, axis=1))
+    ends = whole.min(axis=-1, keepdims=True), whole.max(axis=-1, keepdims=True)
+    signal = np.asarray(hilbert(whole - sum(ends) / 2, axis=-1))
     return np.where(known, np.rad2deg(np.angle(signal)), np.nan)
 
 

@@ -85,17 +85,18 @@ def _angle_features(
     curves: np.ndarray, *, foot_off: np.ndarray, duration: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Every measure of every angle and the named ones, each (curve,)."""
+    by_angle = np.ascontiguousarray(np.moveaxis(curves, -1, 1))
     stance = foot_off[:, None] >= PHASE
-    measured = phase_measures(curves, stance=stance, duration=duration)
+    measured = phase_measures(by_angle, stance=stance, duration=duration)
     measured["to"] = _at_percent(curves, foot_off)
     found = {
         f"{angle}_{measure}": values[:, a]
         for measure, values in measured.items()
         for a, angle in enumerate(SHORT_NAMES)
     }
-    lean = curves[..., SHORT_NAMES.index("trunk_lean")]
+    lean = by_angle[:, SHORT_NAMES.index("trunk_lean")]
     found["trunk_lean_mean"] = average(in_phase(lean, _WHOLE))
-    return found | _named(curves, found, foot_off=foot_off, duration=duration)
+    return found | _named(by_angle, found, foot_off=foot_off, duration=duration)
 
 
 def swing_share(foot_off: np.ndarray) -> np.ndarray:
@@ -131,7 +132,7 @@ def phase_measures(
 
     Parameters
     ----------
-    curves : array of shape (curve, 101, angle)
+    curves : array of shape (curve, angle, 101)
         Degrees, of single strides or means.
     stance : bool array of shape (curve, 101)
         Where the foot is on the ground.
@@ -146,12 +147,12 @@ def phase_measures(
     """
     in_stance, in_swing = in_phase(curves, stance), in_phase(curves, ~stance)
     whole = in_phase(curves, _WHOLE)
-    velocity = np.gradient(curves, axis=1) * (100.0 / duration)[:, None, None]
+    velocity = np.gradient(curves, axis=-1) * (100.0 / duration)[:, None, None]
     velocity = in_phase(velocity, _WHOLE)
     low_stance, high_stance = lowest(in_stance), highest(in_stance)
     low_swing, high_swing = lowest(in_swing), highest(in_swing)
     return {
-        "ic": curves[:, 0],
+        "ic": curves[..., 0],
         "mean_stance": average(in_stance),
         "mean_swing": average(in_swing),
         "min_stance": low_stance,
@@ -204,7 +205,7 @@ def _named(
 ) -> dict[str, np.ndarray]:
     """The clinical features that are no plain measure of one phase."""
     knee, ankle, shank = (
-        curves[..., SHORT_NAMES.index(name)] for name in ("knee", "ankle", "shank")
+        curves[:, SHORT_NAMES.index(name)] for name in ("knee", "ankle", "shank")
     )
     knee_velocity = np.gradient(knee, axis=1) * (100.0 / duration)[:, None]
     terminal_swing = swing_share(foot_off) >= 2 / 3

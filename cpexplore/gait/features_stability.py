@@ -132,8 +132,8 @@ def _arms(gait: Gait) -> dict[str, np.ndarray]:
         ],
         axis=-1,
     )
-    curves = in_phase(gait.own_side(signals), _WHOLE)
-    swing, guard, ahead, height, arm_at, thigh_at = np.moveaxis(curves, -1, 0)
+    curves = in_phase(np.moveaxis(gait.own_side(signals), -1, 1), _WHOLE)
+    swing, guard, ahead, height, arm_at, thigh_at = np.moveaxis(curves, 1, 0)
     return {
         "arm_swing": highest(swing) - lowest(swing),
         "arm_guard": average(guard),

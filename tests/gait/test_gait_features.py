@@ -123,7 +123,7 @@ def test_minimum_in_stance_may_be_hyperextension(walked):
 
 def test_phase_measures_of_a_sawtooth():
     rise = np.concatenate([np.linspace(0, 60, 61), np.linspace(60, 0, 41)[1:]])
-    curves = rise[None, :, None]
+    curves = rise[None, None]
     found = phase_measures(curves, stance=(PHASE <= 50)[None], duration=np.array([2.0]))
     values = {name: float(value[0, 0]) for name, value in found.items()}
     assert values["ic"] == 0
@@ -288,8 +288,8 @@ def test_broken_or_short_movements_have_no_smoothness():
 def test_relative_phase_of_shifted_waves():
     turn = 2 * np.pi * PHASE / 100
     waves = 30 + 20 * np.cos(turn), 10 + 5 * np.cos(turn - np.pi / 3)
-    phase = hilbert_phase(np.stack(waves, axis=-1)[None])
-    lead = wrapped(phase[..., 0] - phase[..., 1])
+    phase = hilbert_phase(np.stack(waves)[None])
+    lead = wrapped(phase[:, 0] - phase[:, 1])
     np.testing.assert_allclose(lead, 60.0, atol=1e-6)
 
 
@@ -302,9 +302,9 @@ def test_relative_phase_equals_the_middle_of_three_copies(rng):
     for one in (curve, other):
         three = np.tile(one - (one.max() + one.min()) / 2, 3)
         phases.append(np.rad2deg(np.angle(hilbert(three)))[100:200])
-    closed = np.stack([np.append(one, one[0]) for one in (curve, other)], axis=-1)
+    closed = np.stack([np.append(one, one[0]) for one in (curve, other)])
     found = hilbert_phase(closed[None])[0]
-    np.testing.assert_allclose(wrapped(found - np.stack(phases, -1)), 0.0, atol=1e-6)
+    np.testing.assert_allclose(wrapped(found - np.stack(phases)), 0.0, atol=1e-6)
 
 
 def test_deviation_phase_is_circular():
