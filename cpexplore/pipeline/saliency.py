@@ -124,11 +124,14 @@ def study_saliency(
         check_disjoint(trained["patient_id"], held_out["patient_id"])
         inside = np.isin(windows.walk_id, held_out["walk_id"])
         if inside.any():
-            task = (_skeleton(models), windows.select(inside), keep[inside])
+            task = delayed(_fold_saliency)(
+                _skeleton(models),
+                windows.select(inside),
+                keep=keep[inside],
+                cohort=cohort,
+            )
             tasks.append(task)
-    parts = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_fold_saliency)(*task, cohort) for task in tasks
-    )
+    parts = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
     bar = tqdm(
         cast("Iterable[xr.Dataset]", parts),
         desc="saliency",
@@ -143,7 +146,7 @@ def _skeleton(models: FoldModels) -> STGCN:
 
 
 def _fold_saliency(
-    model: STGCN, windows: Windows, keep: np.ndarray, cohort: Cohort
+    model: STGCN, windows: Windows, *, keep: np.ndarray, cohort: Cohort
 ) -> xr.Dataset:
     walk_ids = dict.fromkeys(windows.walk_id.tolist())
     with one_thread():
