@@ -35,7 +35,8 @@ class WindowConfig:
     stride: int = 31
     """Frames from one window to the next, >= 1."""
     max_missing: float = 0.25
-    """Largest share of missing frames of any ankle, knee, hip or big toe, 0 to 1."""
+    """Largest share of missing frames of any ankle, knee, hip or big toe, 0 to 1;
+    those that the detector does not have are not judged."""
     keypoint_set: str = "body_25"
     """Keypoints of the window."""
 
@@ -105,10 +106,14 @@ def walk_windows(walk: xr.Dataset, config: WindowConfig | None = None) -> Window
     pose, with confidence 0.
     """
     config = config or WindowConfig()
+    tracked = keypoint_set(walk.attrs["keypoint_set"]).keypoints
     walk = resample(convert_keypoints(clean(walk), config.keypoint_set), FPS)
     names = keypoint_set(config.keypoint_set).keypoints
-    judged = [v for v, name in enumerate(names) if name.endswith(_JUDGED)]
-    judged = [v for v in judged if names[v] != "mid_hip"]
+    judged = [
+        v
+        for v, name in enumerate(names)
+        if name.endswith(_JUDGED) and name != "mid_hip" and name in tracked
+    ]
     pose, clock = _normalised(walk), walk["time"].values
     pieces: list[tuple[np.ndarray, int, float, np.ndarray]] = []
     for frames, padded in _frames(walk["bout"].values, config):

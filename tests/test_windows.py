@@ -95,6 +95,16 @@ def test_a_window_with_a_lost_knee_is_left_out():
     assert len(walk_windows(lost, WindowConfig(max_missing=0.1))) == 0
 
 
+def test_a_detector_without_feet_still_gives_windows():
+    names = list(KEYPOINT_SETS["coco_17"].keypoints)
+    body = cleaned_walk(np.zeros(124, int))
+    coco = body.sel(keypoint=names).assign_attrs(keypoint_set="coco_17")
+    x = walk_windows(coco).x
+    assert len(x) == 1
+    assert np.isfinite(x).all()
+    assert (x[0, 2, :, NAMES.index("left_heel")] == 0).all()
+
+
 def test_many_walks_come_in_the_order_asked_for():
     walks = {
         name: cleaned_walk(np.zeros(n, int), seed=n).assign_attrs(walk_id=name)

@@ -97,7 +97,7 @@ def explain_to_page(
     loaded = load_run(run)
     found = find_walk(walk, run=loaded, fps=fps, keypoint_set=keypoint_set)
     explanation = explain(found, loaded)
-    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in _name(found))
+    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in _name(found))
     folder = out or loaded.path / "explain" / name
     return write_explanation(explanation, out=folder / "explain.html")
 

@@ -9,6 +9,7 @@ import xarray as xr
 from cpexplore import gait, gmfcs, learning
 from cpexplore.learning import FoldModels
 from cpexplore.learning.calibration import conformal_thresholds, prediction_sets
+from cpexplore.learning.threads import one_thread
 from cpexplore.pipeline.saliency import explain_windows
 from cpexplore.runs import Explanation, Run
 from cpexplore.windows import WindowConfig, Windows, walk_windows
@@ -42,8 +43,9 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
 
     Notes
     -----
-    A walk of the run is asked of the models that have not seen its patient. Any other
-    walk is asked of the models of all folds; their log probabilities are averaged.
+    A walk of a patient of the run is asked of the models that have not seen this
+    patient, and its set is calibrated on the other patients. Any other walk is asked
+    of the models of all folds; their log probabilities are averaged.
     """
     if not np.isfinite(walk["position"].values).any():
         raise ValueError(
@@ -55,36 +57,47 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
     windows = walk_windows(analysis.walk, _window_config(run))
     models = fold_models_for(walk, run)
     features = analysis.features.to_frame(walk.attrs["walk_id"]).T
-    probabilities = mean_prediction(models, windows, features)
+    with one_thread():
+        probabilities = mean_prediction(models, windows, features)
+        saliency = explain_windows(models, windows, analysis.walk)
+        moved = contributions(models, windows, features, run=run)
     fused = probabilities.set_index("model").loc[[FUSION], _PROBABILITIES]
-    oof = run.oof.query("model == @FUSION")
-    thresholds = conformal_thresholds(oof, coverage=COVERAGE)
+    own = patient_of(walk, run)
+    others = run.oof.query("model == @FUSION and patient_id != @own")
+    thresholds = conformal_thresholds(others, coverage=COVERAGE)
     return Explanation(
         walk=analysis.walk,
         run_path=run.path,
         probabilities=probabilities,
         prediction_set=prediction_sets(fused.to_numpy(), thresholds)[0],
         set_level=COVERAGE,
-        saliency=explain_windows(models, windows, analysis.walk),
+        saliency=saliency,
         features=analysis.features,
         feature_reasons=analysis.reasons,
         events=analysis.events,
         curves=_curves(analysis),
-        contributions=contributions(models, windows, features, run=run),
-        notes=_notes(run, models, windows),
+        contributions=moved,
+        notes=(*_notes(run, models, windows), *_set_note(thresholds)),
     )
 
 
 def fold_models_for(walk: xr.Dataset, run: Run) -> list[FoldModels]:
     """The models that may judge a walk: never those that have seen its patient."""
     models = learning.load_fold_models(run)
-    walk_id, patient_id = walk.attrs["walk_id"], walk.attrs["patient_id"]
-    folds = run.folds[run.folds["patient_id"] == patient_id]
-    known = walk_id in run.index.index and len(folds)
-    if not known:
+    folds = run.folds[run.folds["patient_id"] == patient_of(walk, run)]
+    if folds.empty:
         return models
     unseen = set(zip(folds["seed"], folds["fold"], strict=True))
     return [m for m in models if (m.seed, m.fold) in unseen]
+
+
+def patient_of(walk: xr.Dataset, run: Run) -> str:
+    """The patient of a walk: as the run knows it, else as the walk says.
+
+    A recording read from a file does not name its patient, but may be one of the run.
+    """
+    own = walk.attrs["patient_id"]
+    return str(run.index["patient_id"].get(walk.attrs["walk_id"], own))
 
 
 def mean_prediction(
@@ -204,3 +217,14 @@ def _notes(run: Run, models: list[FoldModels], windows: Windows) -> tuple[str, .
             "pass forwards and backwards."
         )
     return tuple(notes)
+
+
+def _set_note(thresholds: pd.Series) -> list[str]:
+    """Say which levels no set can leave out, because too few children have them."""
+    always = [str(level) for level, t in thresholds.items() if np.isinf(t)]
+    if not always:
+        return []
+    return [
+        f"Level {', '.join(always)} is in every set: the run has too few children of "
+        f"it (fewer than 9) to leave it out at {100 * COVERAGE:.0f} % coverage."
+    ]

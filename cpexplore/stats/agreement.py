@@ -63,7 +63,7 @@ def bland_altman(
         columns = {name: np.asarray(values) for name, values in columns.items()}
         for name in ("reference", "groups"):
             values = columns["patient" if name == "groups" else name]
-            check_length(name, values, "measured", columns["measured"])
+            check_length(name, values, like=("measured", columns["measured"]))
     pair = pd.DataFrame(columns)
     codes, _ = group_codes(pair["patient"])
     rows = _agreement_rows(

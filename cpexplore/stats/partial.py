@@ -186,7 +186,9 @@ def _p_values(
         outcome = _residual_ranks(base[:, -1], base[:, :-1])
         patients = np.unique(sample.patients[known], return_inverse=True)[1]
         rows, strata = exchangeable(patients)
-        p_values = exchange_p(left[rows], outcome[rows], strata, n, rng=seed)
+        p_values = exchange_p(
+            left[rows], outcome[rows], strata, n_permutations=n, rng=seed
+        )
         found |= dict(zip(features, p_values.tolist(), strict=True))
     return found
 

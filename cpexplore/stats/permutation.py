@@ -62,18 +62,20 @@ def permutation_p(
     """
     X, y = matrix_and_outcome(X, y)
     patients, _ = group_codes(groups)
-    check_length("groups", patients, "X", X)
+    check_length("groups", patients, like=("X", X))
     rows, strata = exchangeable(patients)
     ranks = np.column_stack([_ranks(x) for x in X[rows].T])
-    return exchange_p(ranks, _ranks(y[rows]), strata, n_permutations, rng=rng)
+    return exchange_p(
+        ranks, _ranks(y[rows]), strata, n_permutations=n_permutations, rng=rng
+    )
 
 
 def exchange_p(
     x: np.ndarray,
     y: np.ndarray,
     strata: list[np.ndarray],
-    n_permutations: int,
     *,
+    n_permutations: int,
     rng: np.random.Generator | int | None,
 ) -> np.ndarray:
     """Test correlations by exchanging the outcomes of patients.

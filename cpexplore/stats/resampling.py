@@ -140,7 +140,7 @@ def cluster_bootstrap(
     check_option("statistic", statistic, tuple(_STATISTICS))
     X, y = matrix_and_outcome(X, y)
     codes, n_patients = group_codes(groups)
-    check_length("groups", codes, "X", X)
+    check_length("groups", codes, like=("X", X))
     counts = patient_counts(n_patients, n_resamples, rng)
     return weighted_correlation(X, y, counts, codes=codes, statistic=statistic)
 
@@ -230,14 +230,17 @@ def group_codes(groups: ArrayLike) -> tuple[np.ndarray, int]:
     return codes, len(patients)
 
 
-def check_length(name: str, values: np.ndarray, other: str, others: np.ndarray) -> None:
-    """Raise unless two arrays have the same number of rows.
+def check_length(
+    name: str, values: np.ndarray, *, like: tuple[str, np.ndarray]
+) -> None:
+    """Raise unless an array has as many rows as another, given with its name.
 
     Raises
     ------
     ValueError
         If they differ.
     """
+    other, others = like
     if len(values) != len(others):
         raise ValueError(
             f"`{name}` must have one entry per row of `{other}`; "
@@ -277,7 +280,7 @@ def matrix_and_outcome(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarr
             "`X` must have the shape (row, feature) and `y` the shape (row,); "
             f"got {X.shape} and {y.shape}."
         )
-    check_length("y", y, "X", X)
+    check_length("y", y, like=("X", X))
     return X, y
 
 

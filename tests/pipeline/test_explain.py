@@ -76,6 +76,10 @@ def test_a_walk_of_the_run_is_asked_of_models_that_have_not_seen_its_patient(
     row = small_run.folds.set_index("walk_id").loc[walk_id]
     models = fold_models_for(small_run.walk(walk_id), small_run)
     assert [m.fold for m in models] == [row["fold"]]
+    unnamed = small_run.walk(walk_id).assign_attrs(patient_id=walk_id)
+    assert [m.fold for m in fold_models_for(unnamed, small_run)] == [row["fold"]]
+    later = small_run.walk(walk_id).assign_attrs(walk_id="a later visit")
+    assert [m.fold for m in fold_models_for(later, small_run)] == [row["fold"]]
     every = fold_models_for(datasets.sample_walk("sports2d"), small_run)
     assert [m.fold for m in every] == [0, 1, 2]
 
