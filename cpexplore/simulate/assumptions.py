@@ -100,8 +100,8 @@ class Parameters:
         _by_level(
             (0.40, 0.15, 0.12, 0.06, 0.06, 0.08, 0.13),
             (0.22, 0.14, 0.20, 0.13, 0.11, 0.10, 0.10),
-            (0.06, 0.12, 0.22, 0.18, 0.24, 0.08, 0.10),
-            (0.02, 0.06, 0.25, 0.22, 0.32, 0.05, 0.08),
+            (0.06, 0.12, 0.22, 0.18, 0.22, 0.10, 0.10),
+            (0.02, 0.07, 0.25, 0.21, 0.30, 0.07, 0.08),
         ),
         "trends of Morais Filho 2014 and Rethlefsen 2017; solved for the knee by level",
     )
@@ -180,7 +180,7 @@ class Parameters:
     )
     """Chance per frame of crossing that a swap of the legs begins."""
     lost_share: dict[str, float] = _derived(
-        _by_level(0.10, 0.11, 0.18, 0.28), f"{_GILLETTE}: keep-rates .87 .86 .77 .65"
+        _by_level(0.10, 0.11, 0.19, 0.31), f"{_GILLETTE}: keep-rates .87 .86 .77 .65"
     )
     """Share of time in stretches where a leg is hardly seen."""
     other_person: dict[str, float] = _assumed(

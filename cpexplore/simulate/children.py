@@ -131,7 +131,7 @@ def draw_children(
         replace(child, fps=fps, n_frames=round(child.n_frames * fps / child.fps))
         for number, stream in enumerate(streams)
         for child in _visits(
-            number, levels[number], rank=ranks[number], stream=stream, world=world
+            number, levels[number], ranks=ranks[number], stream=stream, world=world
         )
     ]
 
@@ -183,18 +183,20 @@ def _patient_levels(
             counts[np.argmin(surplus)] += 1
         else:
             counts[np.argmax(np.where(counts > least, surplus, -np.inf))] -= 1
-    return list(rng.permutation(np.repeat(LEVELS, counts)))
+    return [str(level) for level in rng.permutation(np.repeat(LEVELS, counts))]
 
 
 def _even_ranks(levels: list[str], *, rng: np.random.Generator) -> np.ndarray:
-    """Ranks in [0, 1) by patient, spread evenly within each level.
+    """Ranks in (0, 1), (n_patients, 4), spread evenly within each level.
 
-    Patterns are drawn by rank, so that even a small cohort has their mix.
+    A Latin hypercube: pattern, severity, speed and cadence are drawn by rank, so that
+    the few patients of a rare level have the spread of the level.
     """
-    ranks = np.empty(len(levels))
+    ranks = np.empty((len(levels), 4))
     for level in LEVELS:
         own = np.flatnonzero(np.array(levels) == level)
-        ranks[own] = (rng.permutation(len(own)) + rng.random(len(own))) / len(own)
+        order = np.stack([rng.permutation(len(own)) for _ in range(4)], axis=1)
+        ranks[own] = (order + rng.uniform(0.01, 0.99, order.shape)) / len(own)
     return ranks
 
 
@@ -202,12 +204,12 @@ def _visits(
     number: int,
     level: str,
     *,
-    rank: float,
+    ranks: np.ndarray,
     stream: np.random.SeedSequence,
     world: str,
 ) -> Iterator[Child]:
     rng = np.random.default_rng(stream)
-    person = draw_person(rng, pattern_rank=rank)
+    person = draw_person(rng, ranks=ranks)
     n_visits = min(int(rng.geometric(PARAMETERS.visit_end)), _MOST_VISITS)
     levels = _level_path(level, n_visits, rng=rng)
     for visit, rated in enumerate(levels):

@@ -7,6 +7,7 @@ the traits and a visit at the same level does not.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import norm
 
 from cpexplore.gmfcs import LEVELS
 from cpexplore.simulate.assumptions import PARAMETERS
@@ -43,14 +44,14 @@ class Person:
     seed: int
 
 
-def draw_person(rng: np.random.Generator, *, pattern_rank: float) -> Person:
-    """Draw a patient whose pattern is at this rank of the mix of a level."""
+def draw_person(rng: np.random.Generator, *, ranks: np.ndarray) -> Person:
+    """Draw a patient at these ranks (4,) of pattern, severity, speed and cadence."""
     return Person(
         age_years=float(np.clip(rng.normal(*PARAMETERS.age_years), 4, 20)),
         sex=str(rng.choice(("female", "male"), p=(0.42, 0.58))),
         height_z=rng.normal(),
-        residuals=rng.normal(size=3),
-        pattern_rank=float(pattern_rank),
+        residuals=norm.ppf(ranks[1:]),
+        pattern_rank=float(ranks[0]),
         limb_ranks=rng.random((2, 3)),
         device_rank=rng.random(),
         side=str(rng.choice(("left", "right"))),

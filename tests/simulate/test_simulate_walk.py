@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.ndimage import gaussian_filter1d
 
 from cpexplore.simulate import draw_children, simulate_walk, td_children
 from cpexplore.walks import validate_walk
@@ -65,7 +66,7 @@ def test_the_same_child_gives_the_same_bytes_and_another_seed_does_not():
 @pytest.fixture(scope="module")
 def fast():
     """A child filmed at 100 Hz, to see the moment of contact."""
-    child = draw_children(16, seed=3)[2]
+    child = next(c for c in draw_children(16, seed=3) if c.gmfcs == "I")
     return simulate_walk(replace(child, fps=100.0, n_frames=900))[1]
 
 
@@ -87,7 +88,8 @@ def test_feet_touch_and_leave_the_ground_when_the_events_say(fast):
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_angles_come_back_from_the_points(fast, side):
-    heading = np.sign(np.gradient(fast.points.sel(keypoint="mid_hip", axis="x")))
+    along = fast.points.sel(keypoint="mid_hip", axis="x").values
+    heading = np.sign(np.gradient(gaussian_filter1d(along, 20)))
     straight = fast.bout.values >= 0
 
     def inclination(upper, lower):
