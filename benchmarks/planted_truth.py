@@ -31,7 +31,10 @@ from cpexplore.simulate.planted import PLANTS
 from cpexplore.skeleton import adjacency
 from cpexplore.windows import Windows
 
-METHODS = ("grad_cam", "grad_cam_signed", "integrated_gradients", "occlusion")
+METHODS = (
+    *("grad_cam", "grad_cam_signed", "integrated_gradients", "occlusion"),
+    *("integrated_gradients_typical", "occlusion_typical"),
+)
 NETWORKS = {
     "two_block": replace(STGCNConfig.preset("quick"), blocks=((32, 2), (64, 2))),
     "quick": STGCNConfig.preset("quick"),

@@ -2,11 +2,14 @@
 
 Where something is taken away, it is replaced by the mean pose of the same window: a
 keypoint at zero would sit on the mid-hip, a pose that no child has. The confidence
-stays, so that nothing looks undetected.
+stays, so that nothing looks undetected. A method that asks what moves cannot see how a
+child is held; the variants ``..._typical`` replace by the mean pose of the training
+windows instead and see both.
 """
 
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 from itertools import combinations
 from math import comb
 from types import MappingProxyType
@@ -62,8 +65,9 @@ def attribute(
         What it sees.
     method : str
         ``"grad_cam"`` or ``"grad_cam_signed"`` of the last layer; ``"hires_cam"``;
-        ``"integrated_gradients"`` from the mean pose; ``"occlusion"``: the change of
-        the logit when a keypoint stands still, one number per keypoint and window;
+        ``"integrated_gradients"`` from the window's mean pose; ``"occlusion"``: the
+        change of the logit when a keypoint stands still, one number per keypoint and
+        window; both as ``"..._typical"``, from the mean pose of the training windows;
         ``"saliency_noise"``: gradients averaged over pose noise; ``"shapley_parts"``:
         exact Shapley values of body parts, shared among their keypoints. Controls:
         ``"random"``, ``"untrained"`` (Grad-CAM of the network before training),
@@ -117,6 +121,14 @@ def mean_pose(x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N C T V"]:
     return pose
 
 
+def typical_pose(model: STGCN, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N C T V"]:
+    """Put every keypoint at its mean place in training, which the input norm keeps."""
+    pose = x.detach().clone()
+    mean = cast(Tensor, model.input_norm.running_mean).view(x.shape[3], x.shape[1])
+    pose[:, :2] = mean.T[:2, None]
+    return pose
+
+
 def _grad_cam(model: STGCN, x: Tensor, targets: Tensor) -> Tensor:
     return cam(model, x, targets, relu=True)
 
@@ -129,12 +141,14 @@ def _hires_cam(model: STGCN, x: Tensor, targets: Tensor) -> Tensor:
     return cam(model, x, targets, per_position=True)
 
 
-def _integrated_gradients(model: STGCN, x: Tensor, targets: Tensor) -> Tensor:
+def _integrated_gradients(
+    model: STGCN, x: Tensor, targets: Tensor, *, typical: bool = False
+) -> Tensor:
     engine = IntegratedGradients(model)
     maps = [
         engine.attribute(
             x,
-            baselines=mean_pose(x),
+            baselines=typical_pose(model, x) if typical else mean_pose(x),
             target=target,
             n_steps=_STEPS,
             internal_batch_size=2 * CHUNK,
@@ -166,8 +180,11 @@ def _saliency_noise(model: STGCN, x: Tensor, targets: Tensor) -> Tensor:
     return torch.stack(maps)
 
 
-def _occlusion(model: STGCN, x: Tensor, targets: Tensor) -> Tensor:
-    model, pose = fold_batch_norm(model), mean_pose(x)
+def _occlusion(
+    model: STGCN, x: Tensor, targets: Tensor, *, typical: bool = False
+) -> Tensor:
+    pose = typical_pose(model, x) if typical else mean_pose(x)
+    model = fold_batch_norm(model)
     full = _chosen(model, x, targets)
     drops = []
     for v in range(x.shape[-1]):
@@ -272,7 +289,9 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType(
         "grad_cam_signed": _grad_cam_signed,
         "hires_cam": _hires_cam,
         "integrated_gradients": _integrated_gradients,
+        "integrated_gradients_typical": partial(_integrated_gradients, typical=True),
         "occlusion": _occlusion,
+        "occlusion_typical": partial(_occlusion, typical=True),
         "saliency_noise": _saliency_noise,
         "shapley_parts": _shapley_parts,
         "random": _random,
@@ -287,6 +306,7 @@ CONTROLS: tuple[str, ...] = ("random", "untrained", "activation_norm", "motion_e
 """Methods that know nothing about the levels."""
 
 _ON_INPUT = (
-    *("integrated_gradients", "occlusion", "saliency_noise", "shapley_parts"),
+    *("integrated_gradients", "integrated_gradients_typical"),
+    *("occlusion", "occlusion_typical", "saliency_noise", "shapley_parts"),
     *("random", "motion_energy"),
 )

@@ -11,7 +11,7 @@ import torch
 
 from cpexplore.attribution import METHODS, attribute, grad_cam
 from cpexplore.attribution.gradcam import cam, stretch
-from cpexplore.attribution.methods import attribute_levels, mean_pose
+from cpexplore.attribution.methods import attribute_levels, mean_pose, typical_pose
 from cpexplore.models import STGCN, STGCNConfig, load_reference_state
 from cpexplore.skeleton import KEYPOINT_SETS, adjacency
 from cpexplore.windows import Windows
@@ -322,6 +322,38 @@ def test_occlusion_is_the_change_of_the_logit_when_a_keypoint_stands_still(model
     np.testing.assert_allclose(
         maps.sel(keypoint="left_knee").isel(time=4), change, rtol=1e-3, atol=1e-6
     )
+
+
+def test_only_a_typical_baseline_sees_how_a_child_is_held(model, x):
+    held = x.copy()
+    held[:, 1, :, COCO.index("nose")] = 2.0  # bent away, and still
+
+    held[:, 0, :, COCO.index("nose")] = 0.0
+    methods = ("occlusion", "integrated_gradients")
+
+    maps = {
+        method: attribute(model, held, method=method, target=0).sel(keypoint="nose")
+        for method in (*methods, *(f"{method}_typical" for method in methods))
+    }
+
+    for method, values in maps.items():
+        seen = bool(abs(values.sum("time")).max() > 1e-4)
+        assert seen is method.endswith("typical"), method
+
+
+def test_a_typical_keypoint_stands_at_its_mean_place_in_training(x):
+    model = STGCN(SMALL, adjacency("coco_17"))
+    tensor = torch.tensor(x)
+    model.input_norm.momentum = 1.0
+    model.train()(tensor)
+
+    pose = typical_pose(model, tensor)
+
+    mean = tensor[:, :2].mean((0, 2))
+    torch.testing.assert_close(
+        pose[:, :2], mean[None, :, None].expand(5, 2, 20, 17), atol=1e-6, rtol=0
+    )
+    assert torch.equal(pose[:, 2], tensor[:, 2])
 
 
 def test_hires_cam_of_the_last_layer_is_grad_cam(model, x):
