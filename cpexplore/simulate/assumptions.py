@@ -93,14 +93,14 @@ class Parameters:
     gdi_side: float = _assumed(0.5, "no published correlation of the two sides")
     """Weight in the GDI label of what one side does not share with the other."""
     blend: dict[str, float] = _assumed(
-        _by_level(0.45, 0.575, 0.75, 0.94), "textbook severity of patterns"
+        _by_level(0.45, 0.575, 0.73, 0.88), "textbook severity of patterns"
     )
     """Blend weight of the pattern at a level's mean severity."""
     patterns: dict[str, tuple[float, ...]] = _assumed(
         _by_level(
             (0.40, 0.15, 0.12, 0.06, 0.06, 0.08, 0.13),
             (0.22, 0.14, 0.20, 0.13, 0.11, 0.10, 0.10),
-            (0.06, 0.12, 0.22, 0.18, 0.22, 0.10, 0.10),
+            (0.06, 0.12, 0.22, 0.18, 0.21, 0.11, 0.10),
             (0.02, 0.07, 0.25, 0.21, 0.30, 0.07, 0.08),
         ),
         "trends of Morais Filho 2014 and Rethlefsen 2017; solved for the knee by level",
