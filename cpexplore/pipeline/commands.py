@@ -79,9 +79,11 @@ def find_walk(
         return read_walk(name, fps=fps, keypoint_set=keypoint_set)
     if run is not None and name in run.walks:
         return run.walk(name)
-    where = " or a walk id of the run" if run is not None else ""
+    choices = "an existing file or 'sample:NAME'"
+    if run is not None:
+        choices = "an existing file, 'sample:NAME' or a walk id of the run"
     raise FileNotFoundError(
-        f"`walk` must be an existing file, 'sample:NAME'{where}; got {name!r}."
+        f"`walk` must be {choices}; got {name!r}. Check the spelling."
     )
 
 

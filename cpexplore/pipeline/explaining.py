@@ -62,9 +62,9 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
         saliency = explain_windows(models, windows, analysis.walk)
         moved = contributions(models, windows, features, run=run)
     fused = probabilities.set_index("model").loc[[FUSION], _PROBABILITIES]
-    own = patient_of(walk, run)
-    others = run.oof.query("model == @FUSION and patient_id != @own")
-    thresholds = conformal_thresholds(others, coverage=COVERAGE)
+    fused_oof = run.oof.query("model == @FUSION")
+    others = fused_oof["patient_id"].ne(patient_of(walk, run))
+    thresholds = conformal_thresholds(fused_oof.loc[others], coverage=COVERAGE)
     return Explanation(
         walk=analysis.walk,
         run_path=run.path,

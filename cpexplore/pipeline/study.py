@@ -4,6 +4,7 @@ Every stage writes its files atomically and is skipped when they exist, so that 
 interrupted study resumes where it stopped.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from tqdm.auto import tqdm
 
 from cpexplore import gait, learning, stats
 from cpexplore._validation import check_option, check_range
-from cpexplore.cohort import Cohort
+from cpexplore.cohort import Cohort, make_folds
 from cpexplore.io.files import write_atomic
 from cpexplore.io.store import write_store
 from cpexplore.models import STGCNConfig
@@ -34,6 +35,9 @@ from cpexplore.view.report import write_report
 from cpexplore.windows import Windows
 
 PRESETS = ("quick", "paper")
+
+_INNER_SPLITS = 5
+"""Into how many parts a fold's training walks are split to stop training early."""
 
 COVARIATES = ("age_years", "sex", "leg_length_m", "speed_llps")
 """What odds ratios are adjusted for, with and without the device."""
@@ -126,7 +130,8 @@ def run(
     Raises
     ------
     ValueError
-        If ``preset`` is unknown, no walk has a level, or ``out`` holds another study.
+        If ``preset`` is unknown, no walk has a level, the cohort is too small for the
+        folds, or ``out`` holds another study.
     FileExistsError
         If ``out`` holds something that is no run.
     """
@@ -141,6 +146,7 @@ def run(
         epochs=epochs,
         n_jobs=n_jobs,
     )
+    _check_size(study.cohort.index, folds=folds, seed=seed)
     asked = {"preset": preset, "folds": folds, "seed": seed, "epochs": epochs}
     claim(study.out, config_of(study.cohort, asked))
     bar = tqdm(_STAGES, desc="study")
@@ -159,6 +165,23 @@ def _with_levels(cohort: Cohort) -> Cohort:
             f"walks of {cohort.name!r} has one."
         )
     return labelled
+
+
+def _check_size(index: pd.DataFrame, *, folds: int, seed: int) -> None:
+    """Fail before anything is written; every training set is split in five again."""
+    levels = pd.Series(index["gmfcs"])
+    most = [levels.value_counts().max()]
+    if most[0] >= folds:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            split = make_folds(index, folds=folds, seed=seed).set_index("walk_id")
+        held_out = split["fold"].reindex(levels.index)
+        most += [levels[held_out != k].value_counts().max() for k in range(folds)]
+    if most[0] < folds or min(most) < _INNER_SPLITS:
+        raise ValueError(
+            f"`cohort` must have more walks of one level for {folds} folds; a training "
+            f"set has at most {min(most)}. Use more patients or fewer folds."
+        )
 
 
 def _records(study: Study) -> None:
