@@ -72,7 +72,8 @@ def main(run: Path, out: Path, *, quick: bool = False) -> list[Path]:
             rows = chosen[chosen["level"] == level].set_index("keypoint")
             values = rows["estimate"]
             plot_saliency_skeleton(pose, values, vmax=vmax, ax=axis)
-            first = readable(values.idxmax()) if len(values) else "none"
+            known = values.dropna()
+            first = readable(known.idxmax()) if len(known) else "no evidence"
             axis.text(
                 0.5,
                 -0.04,

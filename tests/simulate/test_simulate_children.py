@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cpexplore.gmfcs import LEVELS
-from cpexplore.simulate import WORLDS, draw_children, td_children
+from cpexplore.simulate import PARAMETERS, WORLDS, draw_children, td_children
 from cpexplore.simulate.traits import blend_weight, typical_height
 
 
@@ -80,8 +80,8 @@ def test_typical_children_walk_faster_at_faster_speeds():
 def test_severity_raises_the_blend_weight_monotonically():
     weights = [blend_weight(gdi) for gdi in range(110, 30, -2)]
     assert (np.diff(weights) >= 0).all()
-    assert blend_weight(85) == pytest.approx(0.45)
-    assert blend_weight(69) == pytest.approx(0.75)
+    for level, gdi in PARAMETERS.gdi.items():
+        assert blend_weight(gdi) == pytest.approx(PARAMETERS.blend[level])
     assert min(weights) >= 0
     assert max(weights) <= 1.2
 
