@@ -85,10 +85,21 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
+def p_value(value: float | None) -> str:
+    """Show a p or q value; never as 0.
+
+    Examples
+    --------
+    >>> p_value(0.0002), p_value(0.0312)
+    ('<0.001', '0.031')
+    """
+    return "<0.001" if value is not None and value < 0.0005 else number(value)
+
+
 def interval(row: Any, digits: int = 3) -> str:
     """Show ``estimate`` of a row with ``ci_low`` and ``ci_high`` in brackets."""
     low, high = number(row["ci_low"], digits), number(row["ci_high"], digits)
-    return f"{number(row['estimate'], digits)} [{low}, {high}]"
+    return f"{number(row['estimate'], digits)} [{low},\N{NO-BREAK SPACE}{high}]"
 
 
 def grid_of(table: pd.DataFrame, *, text: Iterable[str] = (), digits: int = 3) -> Grid:

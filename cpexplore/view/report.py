@@ -11,8 +11,9 @@ from cpexplore.gait import detect_events, joint_angles
 from cpexplore.io.files import write_atomic
 from cpexplore.runs import Run
 from cpexplore.view import html, plots
-from cpexplore.view.labels import feature_label, model_label, readable
+from cpexplore.view.labels import feature_label, model_label
 from cpexplore.view.player import Clip, html_fragments, make_clip, walk_saliency
+from cpexplore.view.player.clip import method_label
 from cpexplore.view.tables import (
     PROBABILITIES,
     confusion_counts,
@@ -182,8 +183,11 @@ def _model_grid(metrics: pd.DataFrame) -> html.Grid:
         cells = [html.interval(overall.loc[name]) for name in _METRICS]
         recall = rows_where(metrics, model=model, metric="recall")
         by_level = dict(zip(recall["level"], recall["estimate"], strict=True))
-        levels = " / ".join(html.number(by_level.get(k), 2) for k in gmfcs.LEVELS)
-        rows.append([model_label(model), *cells, levels])
+        levels = "{} / {} /@{} / {}".format(
+            *(html.number(by_level.get(k), 2) for k in gmfcs.LEVELS)
+        )
+        unbroken = levels.replace(" ", "\N{NO-BREAK SPACE}").replace("@", " ")
+        rows.append([model_label(model), *cells, unbroken])
     bold = {i for i, model in enumerate(order) if model in (FUSION, SKELETON)}
     head = ["model", *_METRICS.values(), "recall I / II / III / IV"]
     return html.Grid(head=head, rows=rows, bold=frozenset(bold))
@@ -196,7 +200,7 @@ def _difference_grid(comparisons: pd.DataFrame) -> html.Grid:
             " − ".join(model_label(row[m]) for m in ("model_a", "model_b")),
             _METRICS[row["metric"]],
             html.interval(row),
-            html.number(row["p_value"]),
+            html.p_value(row["p_value"]),
         ]
         for row in chosen.to_dict("records")
         if row["metric"] in ("accuracy", "linear_kappa")
@@ -227,7 +231,7 @@ def _saliency_plots(run: Run) -> list[html.Picture]:
             lambda figure, m=method: plots.plot_joint_ranking(
                 ranking, method=m, ax=figure.subplots()
             ),
-            caption=f"Joints by {readable(method)}, all levels; 95 % interval, "
+            caption=f"Joints by {method_label(method)}, all levels; 95 % interval, "
             "patients resampled.",
             size=(3.4, 2.5),
         )
@@ -307,7 +311,7 @@ def _association_grid(run: Run) -> html.Grid:
             [
                 feature_label(row["feature"]),
                 html.interval(row, 2),
-                html.number(row["q_value"]),
+                html.p_value(row["q_value"]),
                 "–" if effect is None else html.interval(effect, 2),
                 str(row["n_rows"]),
                 str(row["n_missing"]),
@@ -333,9 +337,10 @@ def _feature_plots(run: Run) -> list[html.Picture]:
 
 def _selection_note(selection: pd.DataFrame) -> str:
     kept = pd.Series(selection.groupby(["seed", "fold"])["kept"].sum())
+    span = " to ".join(str(number) for number in sorted({min(kept), max(kept)}))
     return (
         f"Inside each of the {len(kept)} training sets the joint ranking kept "
-        f"{min(kept)} to {max(kept)} of "
+        f"{span} of "
         f"{selection['feature'].nunique()} core features; listed is in how many."
     )
 
