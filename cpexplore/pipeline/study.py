@@ -176,7 +176,7 @@ def _check_size(index: pd.DataFrame, *, folds: int, seed: int) -> None:
             warnings.simplefilter("ignore", UserWarning)
             split = make_folds(index, folds=folds, seed=seed).set_index("walk_id")
         held_out = split["fold"].reindex(levels.index)
-        most += [levels[held_out != k].value_counts().max() for k in range(folds)]
+        most += [levels.loc[held_out != k].value_counts().max() for k in range(folds)]
     if most[0] < folds or min(most) < _INNER_SPLITS:
         raise ValueError(
             f"`cohort` must have more walks of one level for {folds} folds; a training "
