@@ -190,4 +190,5 @@ def colour_range(maps: np.ndarray) -> dict[str, float]:
     finite = maps[np.isfinite(maps)]
     largest = float(np.abs(finite).max()) if len(finite) else 0.0
     largest = largest or 1.0
-    return {"from": -largest if (finite < 0).any() else 0.0, "to": largest}
+    signed = (finite < -1e-6 * largest).any()  # not the dust of interpolation
+    return {"from": -largest if signed else 0.0, "to": largest}
