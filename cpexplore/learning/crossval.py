@@ -89,7 +89,12 @@ def cross_validate(
     seeds = range(seed, seed + repeats)
     splits = [make_folds(cohort.index, folds=folds, seed=each) for each in seeds]
     table = pd.concat(splits, ignore_index=True)
-    _claim(out, _fingerprint(spec, table, features, windows))
+    _claim(
+        out,
+        _fingerprint(
+            spec, (table, cohort.index, features), windows=windows, select=select
+        ),
+    )
     tables = _tables(cohort, features, spec)
     tasks = [
         FoldTask(
@@ -125,6 +130,7 @@ def pairs(models: list[str]) -> list[tuple[str, str]]:
     others = [name for name in models if name not in (main, "skeleton")]
     wanted = [(main, "skeleton"), *((main, name) for name in others)]
     wanted += [("skeleton", name) for name in others]
+    wanted += [("fusion_legs", "skeleton_legs")]
     known = [(a, b) for a, b in wanted if a in models and b in models]
     return [(a, b) for a, b in known if a == "skeleton" or b != "majority"]
 
@@ -162,12 +168,17 @@ def _keypoint_set(windows: Windows) -> str:
 
 
 def _fingerprint(
-    spec: CrossvalSpec, folds: pd.DataFrame, features: pd.DataFrame, windows: Windows
+    spec: CrossvalSpec,
+    tables: tuple[pd.DataFrame, ...],
+    *,
+    windows: Windows,
+    select: Selector | None,
 ) -> str:
     """What a run directory must have been started with, to be resumed."""
-    digest = hashlib.sha256(json.dumps(asdict(spec), sort_keys=True).encode())
-    for part in (folds, features.sort_index()):
-        digest.update(part.to_csv().encode())
+    settings = asdict(spec) | {"select": getattr(select, "__qualname__", str(select))}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for part in (*(table.sort_index() for table in tables), windows.walk_id):
+        digest.update(pd.DataFrame(part).to_csv().encode())
     digest.update(np.ascontiguousarray(windows.x).tobytes())
     return digest.hexdigest()
 

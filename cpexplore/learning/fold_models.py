@@ -94,7 +94,13 @@ class FoldModels:
         return pd.concat(
             [
                 probability_table(
-                    finish(answer, self.temperature[name], priors=self.priors), walks
+                    finish(
+                        answer,
+                        self.temperature[name],
+                        priors=self.priors,
+                        n_windows=walks.n_windows.numpy(),
+                    ),
+                    walks,
                 ).assign(model=name)
                 for name, answer in answers.items()
             ],
@@ -112,12 +118,28 @@ class FoldModels:
 
 
 def finish(
-    log_proba: np.ndarray, temperature: float, *, priors: tuple[float, ...]
+    log_proba: np.ndarray,
+    temperature: float,
+    *,
+    priors: tuple[float, ...],
+    n_windows: np.ndarray,
 ) -> np.ndarray:
-    """Probabilities (W, 4) at a temperature; the priors where there is no answer."""
+    """Probabilities (W, 4) at a temperature; the priors for walks without a window.
+
+    Raises
+    ------
+    ValueError
+        If a model gives no answer for a walk that has windows.
+    """
+    silent = np.asarray(np.isnan(log_proba).any(axis=1))
+    if lost := int((silent & (n_windows > 0)).sum()):
+        raise ValueError(
+            f"A model must answer for every walk with windows; it gave NaN for {lost} "
+            f"of {len(silent)}. Look for broken windows, or train again."
+        )
     scaled = np.exp(log_proba / temperature)
     proba = scaled / scaled.sum(1, keepdims=True)
-    return np.where(np.isnan(log_proba), np.array(priors), proba)
+    return np.where(silent[:, None], np.array(priors), proba)
 
 
 def probability_table(proba: np.ndarray, walks: WalkSet) -> pd.DataFrame:

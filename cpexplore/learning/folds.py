@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from cpexplore import gmfcs
-from cpexplore._validation import check_columns
+from cpexplore._validation import check_columns, quoted
 from cpexplore.cohort import check_disjoint
+from cpexplore.gait import feature_columns
 from cpexplore.learning.augment import Augmentation
 from cpexplore.learning.backbones import finish_backbone, make_backbone, seen_by
 from cpexplore.learning.calibration import fit_temperature
@@ -33,6 +34,9 @@ from cpexplore.skeleton import mirror_index
 
 PARTS = ("learn", "inner", "held_out")
 """Learn from, stop and calibrate by, be scored on."""
+
+_SELECTED = ("selected", "random", "shuffled")
+"""What a variant may see that depends on the fold's selection."""
 
 
 def run_fold(task: FoldTask) -> None:
@@ -89,7 +93,8 @@ class Fold:
             name: self.tabular(name) for name in task.spec.models if name in TABULAR
         }
         fusions: dict[str, FusionClassifier] = {}
-        for name, variant in task.spec.networks.items():
+        networks = task.spec.networks
+        for name, variant in networks.items():
             if variant.fusion is None:
                 parts = self.seen(variant.backbone)
                 network: nn.Module = self.backbones[BACKBONES[variant.backbone]]
@@ -102,7 +107,7 @@ class Fold:
         save_fold_models(models, task.out / "checkpoints")
         if self.history:
             write_table(task.part("training"), pd.concat(self.history))
-        if fusions:
+        if any(v.fusion and v.features in _SELECTED for v in networks.values()):
             write_table(task.part("selection"), self.selection)
         write_table(task.part("oof"), self.oof(answers))
         for state in (task.out / "parts").glob(f"{task.name}_*.safetensors"):
@@ -140,7 +145,12 @@ class Fold:
         self.temperature[name] = fit_temperature(
             log_proba["inner"][known], self.target["inner"][known]
         )
-        return finish(log_proba["held_out"], self.temperature[name], priors=self.priors)
+        return finish(
+            log_proba["held_out"],
+            self.temperature[name],
+            priors=self.priors,
+            n_windows=self.walks["held_out"].n_windows.numpy(),
+        )
 
     # -- skeletons -------------------------------------------------------------------
 
@@ -220,11 +230,26 @@ class Fold:
     def columns(self, features: str) -> list[str]:
         """The features that a variant may see."""
         usable = list(self.scaler.columns)
+        if features == "all":
+            return usable
+        if features == "legs":
+            return self.lower_body(usable)
         kept = self.selection.loc[self.selection["kept"], "feature"].tolist()
         if features == "random":
             rng = np.random.default_rng(self.task.number("random features"))
             return sorted(rng.choice(usable, size=len(kept), replace=False).tolist())
-        return usable if features == "all" else kept
+        return kept
+
+    def lower_body(self, columns: list[str]) -> list[str]:
+        """Those that the catalogue computes without head, trunk and arms."""
+        known = feature_columns(exclude_upper_body=True).index
+        lower = [column for column in columns if column in known]
+        if not lower:
+            raise ValueError(
+                "`features` must have a usable column of the catalogue without head, "
+                f"trunk and arms for 'fusion_legs'; got none in {quoted(columns)}."
+            )
+        return lower
 
     def fusion(
         self, name: str, variant: Variant
@@ -291,9 +316,19 @@ class Fold:
         return result
 
     def models(self, fusions: dict[str, FusionClassifier]) -> FoldModels:
-        """Everything that is needed to ask the fold's models again."""
+        """Everything that is needed to ask the fold's models again.
+
+        A fusion of shuffled features is a control of the table; it is not kept, for
+        asked again it would be given the right ones.
+        """
+        networks = self.task.spec.networks
+        fusions = {
+            name: fusion
+            for name, fusion in fusions.items()
+            if networks[name].features != "shuffled"
+        }
         for name, fusion in fusions.items():
-            kind = self.task.spec.networks[name].backbone
+            kind = networks[name].backbone
             fusion.backbone = self.backbones[BACKBONES[kind]]
         logit = None
         if "features_logit" in self.task.spec.models:

@@ -49,7 +49,8 @@ class Variant:
     """How features join the skeleton; None for the skeleton alone."""
     features: str = "selected"
     """``selected`` by attribution; ``all``; ``random`` (as many, drawn blindly);
-    ``shuffled`` (selected, but of another walk)."""
+    ``shuffled`` (selected, but of another walk); ``legs``, all that need no keypoint
+    of head, trunk or arms."""
     modality_dropout: bool = True
     """Whether streams are dropped while training."""
 
@@ -66,7 +67,9 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         "fusion_shuffled_features": Variant(
             fusion="cross_attention", features="shuffled"
         ),
-        "fusion_legs": Variant(fusion="cross_attention", backbone="legs"),
+        "fusion_legs": Variant(
+            fusion="cross_attention", backbone="legs", features="legs"
+        ),
     }
 )
 """Networks of a study, by name."""

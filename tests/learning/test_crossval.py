@@ -13,6 +13,7 @@ from cpexplore import gmfcs
 from cpexplore.learning import cross_validate, load_fold_models
 from cpexplore.learning import folds as folds_module
 from cpexplore.learning.crossval import pairs
+from cpexplore.learning.fold_models import finish
 from cpexplore.learning.fold_task import inner_split
 from cpexplore.learning.metrics import PROBABILITIES
 from cpexplore.learning.scaling import FeatureScaler
@@ -203,6 +204,9 @@ def test_a_directory_of_another_study_is_refused(run, study):
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         cross_validate(study.cohort, spec, out=run.path, **study_arguments(study))
+    other = study_arguments(study) | {"select": None}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        cross_validate(study.cohort, study.spec, out=run.path, **other)
 
 
 def test_repeats_use_other_splits(study, tmp_path):
@@ -234,6 +238,40 @@ def test_every_variant_runs(study, tmp_path):
     names = study.windows.keypoint
     assert (hidden.x[..., names.index("right_wrist")] == 0).all()
     assert (hidden.x[..., names.index("right_knee")] != 0).any()
+    assert (
+        "fusion_shuffled_features" not in models.fusions
+    )  # it would get the right ones
+
+
+def test_the_network_of_the_legs_never_sees_an_arm(study, tmp_path):
+    fit = replace(study.spec.fit, epochs=1)
+    spec = replace(study.spec, models=("fusion_legs",), fit=fit)
+    arm = study.features.assign(arm_rom_mean_deg=study.features["speed_llps"])
+    arguments = study_arguments(study) | {"features": arm, "folds": 2}
+    run = cross_validate(study.cohort, spec, out=tmp_path, **arguments)
+    for models in load_fold_models(run):
+        assert "arm_rom_mean_deg" in models.scaler.columns
+        assert models.fusions["fusion_legs"].features == (
+            *("speed_llps", "knee_rom_mean_deg"),
+        )
+    assert not run.has("selection")  # nothing was chosen by a network that sees arms
+    only_arms = arguments | {"features": arm[["arm_rom_mean_deg"]]}
+    message = (
+        "`features` must have a usable column of the catalogue without head, trunk and "
+        "arms for 'fusion_legs'; got none in 'arm_rom_mean_deg'."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        cross_validate(study.cohort, spec, out=tmp_path / "arms", **only_arms)
+
+
+def test_a_walk_with_windows_but_no_answer_raises():
+    answers = np.log([[0.7, 0.1, 0.1, 0.1], [np.nan] * 4])
+    priors = (0.4, 0.3, 0.2, 0.1)
+    proba = finish(answers, 1.0, priors=priors, n_windows=np.array([3, 0]))
+    np.testing.assert_allclose(proba, [[0.7, 0.1, 0.1, 0.1], priors])
+    message = "A model must answer for every walk with windows; it gave NaN for 1 of 2."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        finish(answers, 1.0, priors=priors, n_windows=np.array([3, 2]))
 
 
 def test_a_selection_of_nothing_raises(study, tmp_path):
