@@ -1,4 +1,5 @@
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ from statsmodels.discrete.discrete_model import Logit
 from statsmodels.genmod.cov_struct import Independence
 from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_estimating_equations import GEE
+from statsmodels.regression.mixed_linear_model import MixedLM
 
 from cpexplore.stats import (
     brant,
@@ -284,16 +286,52 @@ def test_mixed_model_of_balanced_data_is_the_analysis_of_variance(rng):
     assert high == pytest.approx(of_level[2] - of_level[0] + reach, rel=1e-4)
 
 
-@pytest.mark.slow
-def test_mixed_model_does_not_depend_on_the_number_of_processes(study):
+@pytest.mark.parametrize("between", [0.0, 0.3, 3.0])
+def test_mixed_model_equals_statsmodels(study, rng, between):
+    """Unbalanced, adjusted; without any variance between children as well."""
+    _, index = study
+    index = index.sort_index()
+    children, who = np.unique(index["patient_id"], return_inverse=True)
+    level = index["gmfcs"].cat.codes.to_numpy()
+    own = np.sqrt(between) * rng.normal(size=len(children))
+    values = 5 * (0.5 * level + own[who] + rng.normal(size=len(who)))
+    features = pd.DataFrame({"angle": values}, index=index.index)
+    table = mixed_effects(features, index, covariates=["age_years"])
+    table = table.set_index("contrast")
+    age = stats.zscore(index["age_years"])
+    terms = np.column_stack([np.eye(4)[level], age])
+    terms[:, 0] = 1.0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a variance of zero between children is fine
+        fit = MixedLM(values, terms, groups=who).fit(method=["bfgs"])
+    got = table.loc[["II - I", "III - I", "IV - I"]]
+    np.testing.assert_allclose(got["estimate"], fit.fe_params[1:4], atol=1e-3)
+    same_child = (who[:, None] == who) * float(np.asarray(fit.cov_re)[0, 0])
+    precision = np.linalg.inv(same_child + fit.scale * np.eye(len(who)))
+    variance = np.diag(np.linalg.inv(terms.T @ precision @ terms))[1:4]
+    high = fit.fe_params[1:4] + stats.norm.isf(0.025) * np.sqrt(variance)
+    np.testing.assert_allclose(got["ci_high"], high, atol=1e-3)
+
+
+def test_mixed_model_says_why_it_has_no_answer(study):
     features, index = study
-    features = features[["knee", "constant"]]
-    one = mixed_effects(features, index, covariates=["sex"])
-    other = mixed_effects(features, index, covariates=["sex"], n_jobs=2)
-    pd.testing.assert_frame_equal(one, other)
-    notes = one.drop_duplicates("feature").set_index("feature")["note"]
-    assert notes["constant"] == "the feature is constant"
-    assert notes["knee"] == ""
+    height = index["patient_id"].str[1:].astype(float)
+    few = index["patient_id"].isin(["p00", "p01", "p02"])
+    features = features.assign(height=height, few=features["knee"].where(few))
+    notes = mixed_effects(features, index).drop_duplicates("feature")
+    assert notes.set_index("feature")["note"].to_dict() == {
+        "knee": "",
+        "cadence": "",
+        "trunk": "",
+        "constant": "the feature is constant",
+        "empty": "no walk has the feature and all covariates",
+        "height": "the feature never differs between walks of a child",
+        "few": "an interval needs 5 patients; there are 3",
+    }
+    index["severity"] = index["gmfcs"].cat.codes
+    table = mixed_effects(features[["knee"]], index, covariates=["severity"])
+    expected = "the levels and the covariates are linearly dependent"
+    assert table["note"].tolist() == [expected]
 
 
 def test_an_unknown_covariate_is_named(study):
