@@ -32,7 +32,7 @@ COLUMNS = (
 """Columns of a table with one row per feature; ``note`` says why a value is missing."""
 
 MIN_PATIENTS = 5
-"""With fewer children there is an estimate but neither interval nor p-value."""
+"""With fewer children there is neither interval nor p-value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -243,10 +243,10 @@ def check_features(features: pd.DataFrame) -> None:
 
 
 def too_few(n_patients: int) -> str:
-    """Say that an interval is not possible; nothing if it is."""
+    """Say that neither interval nor test is possible; nothing if they are."""
     if n_patients >= MIN_PATIENTS:
         return ""
-    return f"an interval needs {MIN_PATIENTS} patients; there are {n_patients}"
+    return f"an interval or test needs {MIN_PATIENTS} patients; there are {n_patients}"
 
 
 def _outcome_codes(

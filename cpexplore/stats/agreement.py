@@ -133,8 +133,8 @@ def agreement(
     for feature in shared:
         pair = pd.DataFrame(
             {
-                "measured": features.loc[walks, feature],
-                "reference": reference.loc[walks, feature],
+                "measured": features.loc[walks, feature].astype(float),
+                "reference": reference.loc[walks, feature].astype(float),
                 "patient": codes,
             }
         )

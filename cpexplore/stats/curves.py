@@ -8,7 +8,13 @@ import xarray as xr
 from scipy import stats
 
 from cpexplore._validation import check_range, quoted
-from cpexplore.stats._sample import Sample, make_sample, q_values
+from cpexplore.stats._sample import (
+    MIN_PATIENTS,
+    Sample,
+    make_sample,
+    q_values,
+    too_few,
+)
 from cpexplore.stats.permutation import exchangeable, permutations
 from cpexplore.stats.resampling import patient_counts, percentile_interval
 
@@ -29,7 +35,7 @@ def compare_curves(
     ----------
     curves : xarray.Dataset
         Variables of dims (walk, phase); ``walk`` holds the walk ids. Walks with a
-        missing point are left out, curve by curve.
+        missing point are left out, curve by curve. Of sides, take one or average them.
     index : pandas.DataFrame
         Index ``walk_id`` with the columns ``outcome`` and ``groups``.
     outcome : str
@@ -48,7 +54,8 @@ def compare_curves(
     pandas.DataFrame
         One row per curve and phase: ``curve, phase, method, estimate`` (Spearman
         correlation with the level), ``cluster`` (number within the curve, 0 outside),
-        ``p_value`` and ``q_value`` of that cluster, ``n_rows, n_patients, n_missing``.
+        ``p_value`` and ``q_value`` of that cluster, ``n_rows, n_patients, n_missing``
+        and ``note``, which says why there is no test.
 
     Raises
     ------
@@ -72,10 +79,21 @@ def compare_curves(
     check_range("threshold", threshold, low=0, high=1, inclusive=False)
     generator = np.random.default_rng(rng)
     tables = []
-    for name, sample in _samples(curves, index, outcome=outcome, groups=groups):
-        rho, cluster, p_values = _clusters(
-            sample, threshold, n_permutations, rng=generator
-        )
+    for name, sample, whole in _samples(curves, index, outcome=outcome, groups=groups):
+        points, levels = sample.features.to_numpy()[whole], sample.y[whole]
+        patients = np.unique(sample.patients[whole], return_inverse=True)[1]
+        note = _why_not(levels, patients, sample.levels)
+        rho, cluster = np.full(points.shape[1], np.nan), np.zeros(points.shape[1], int)
+        p_values = np.array([])
+        if not note:
+            rho, cluster, p_values = _clusters(
+                points,
+                levels,
+                patients,
+                threshold=threshold,
+                n_permutations=n_permutations,
+                rng=generator,
+            )
         found = {
             "curve": name,
             "phase": sample.features.columns,
@@ -83,9 +101,10 @@ def compare_curves(
             "estimate": rho,
             "cluster": cluster,
             "p_value": np.append(np.nan, p_values)[cluster],
-            "n_rows": len(sample.y),
-            "n_patients": sample.n_patients,
-            "n_missing": curves.sizes["walk"] - len(sample.y),
+            "n_rows": len(levels),
+            "n_patients": len(np.unique(patients)),
+            "n_missing": curves.sizes["walk"] - len(levels),
+            "note": note,
         }
         tables.append(pd.DataFrame(found))
     table = pd.concat(tables, ignore_index=True)
@@ -126,7 +145,8 @@ def level_curves(
     -------
     pandas.DataFrame
         One row per curve, level and phase: ``curve, level, phase, estimate`` (mean of
-        the walks), ``ci_low, ci_high, ci_level, n_rows, n_patients``.
+        the walks), ``ci_low, ci_high, ci_level, n_rows, n_patients``. A level of
+        fewer than 5 patients has no interval.
 
     Raises
     ------
@@ -136,28 +156,25 @@ def level_curves(
     check_range("ci_level", ci_level, low=0, high=1, inclusive=False)
     generator = np.random.default_rng(rng)
     tables = []
-    for name, sample in _samples(curves, index, outcome=outcome, groups=groups):
+    for name, sample, whole in _samples(curves, index, outcome=outcome, groups=groups):
         counts = patient_counts(sample.n_patients, n_resamples, generator)
-        points = sample.features.to_numpy()
         for code, level in enumerate(sample.levels):
-            members = sample.y == code
+            members = whole & (sample.y == code)
+            n_patients = len(np.unique(sample.patients[members]))
             weights = counts[:, sample.patients[members]].astype(float)
-            total = weights.sum(axis=1, keepdims=True)
-            undefined = np.full((n_resamples, points.shape[1]), np.nan)
-            means = np.divide(
-                weights @ points[members], total, out=undefined, where=total > 0
-            )
+            means = _weighted_means(sample.features.to_numpy()[members], weights)
             low, high = percentile_interval(means, ci_level=ci_level)
+            known = n_patients >= MIN_PATIENTS
             table = {
                 "curve": name,
                 "level": level,
                 "phase": sample.features.columns,
-                "estimate": points[members].mean(axis=0),
-                "ci_low": low,
-                "ci_high": high,
+                "estimate": sample.features[members].mean().to_numpy(),
+                "ci_low": low if known else np.nan,
+                "ci_high": high if known else np.nan,
                 "ci_level": ci_level,
                 "n_rows": int(members.sum()),
-                "n_patients": len(np.unique(sample.patients[members])),
+                "n_patients": n_patients,
             }
             tables.append(pd.DataFrame(table))
     return pd.concat(tables, ignore_index=True)
@@ -165,39 +182,63 @@ def level_curves(
 
 def _samples(
     curves: xr.Dataset, index: pd.DataFrame, *, outcome: str, groups: str
-) -> Iterator[tuple[str, Sample]]:
-    """The complete walks of each curve; phases take the place of features."""
+) -> Iterator[tuple[str, Sample, np.ndarray]]:
+    """The walks of each curve, phases as features, and which have all of them."""
     for name, curve in curves.data_vars.items():
         if set(curve.dims) != {"walk", "phase"}:
             raise ValueError(
                 "`curves` must have variables of dims (walk, phase); "
                 f"{name!r} has {quoted(curve.dims)}. Choose or average the others."
             )
-        values = curve.transpose("walk", "phase").to_numpy()
-        walks, phases = curve["walk"].to_numpy(), curve["phase"].to_numpy()
-        table = pd.DataFrame(values, index=walks, columns=phases).dropna()
-        if table.empty:
-            raise ValueError(f"`curves` must have a complete walk; {name!r} has none.")
-        yield str(name), make_sample(table, index, outcome=outcome, groups=groups)
+        table = pd.DataFrame(
+            curve.transpose("walk", "phase").to_numpy(),
+            index=curve["walk"].to_numpy(),
+            columns=curve["phase"].to_numpy(),
+        )
+        sample = make_sample(table, index, outcome=outcome, groups=groups)
+        yield str(name), sample, np.asarray(sample.features.notna().all(axis=1))
+
+
+def _why_not(levels: np.ndarray, patients: np.ndarray, names: tuple[str, ...]) -> str:
+    """Say why there is no test; nothing if there is one."""
+    if not len(levels):
+        return "no walk has the whole curve"
+    if np.ptp(levels) == 0:
+        return f"only level {names[levels[0]]} has the whole curve"
+    return too_few(len(np.unique(patients)))
 
 
 def _clusters(
-    sample: Sample, threshold: float, n: int, *, rng: np.random.Generator
+    points: np.ndarray,
+    levels: np.ndarray,
+    patients: np.ndarray,
+    *,
+    threshold: float,
+    n_permutations: int,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Correlation and cluster number per phase, p-value per cluster."""
-    rows, strata = exchangeable(sample.patients)
-    points, outcome = sample.features.to_numpy(), sample.y[:, None]
+    rows, strata = exchangeable(patients)
+    outcome = levels[:, None]
     rho = (_ranks(points).T @ _ranks(outcome)).ravel()
     x, y = _ranks(points[rows]).T, _ranks(outcome[rows])[:, 0]
     observed = x @ y
-    null = np.hstack([x @ y[order] for order in permutations(strata, n=n, rng=rng)])
+    orders = permutations(strata, n=n_permutations, rng=rng)
+    null = np.hstack([x @ y[order] for order in orders])
     limit = np.quantile(np.abs(null), 1 - threshold, axis=1)
     cluster, sizes = _label(observed, limit)
     largest = np.array(
         [max(_label(column, limit)[1], default=0.0) for column in null.T]
     )
-    p_values = np.array([(1 + (largest >= size).sum()) / (1 + n) for size in sizes])
-    return rho, cluster, p_values
+    exceeded = [(largest >= size).sum() for size in sizes]
+    return rho, cluster, (1 + np.array(exceeded)) / (1 + n_permutations)
+
+
+def _weighted_means(points: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean curve under each weighting of the rows; NaN where all weights are 0."""
+    total = weights.sum(axis=1, keepdims=True)
+    out = np.full((len(weights), points.shape[1]), np.nan)
+    return np.divide(weights @ points, total, out=out, where=total > 0)
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from cpexplore.stats._sample import (
     make_sample,
     one_row_per_patient,
     result_table,
+    too_few,
 )
 from cpexplore.stats.resampling import patient_counts, percentile_interval
 
@@ -169,21 +170,19 @@ def pairwise(
         shared = {"feature": feature, "method": "cliffs_delta", "ci_level": ci_level}
         shared |= sample.counts(known)
         values = sample.features[feature].to_numpy()
-        p_values = _dunn(values[known], sample.y[known])
+        levels = sample.y[known]
+        note = _why_not(values[known], levels, sample.levels)
+        p_values = {} if note else _dunn(values[known], levels)
+        if len(sample.levels) < 2:
+            rows.append(shared | {"note": note})
         for low, high in combinations(range(len(sample.levels)), 2):
             row = shared | {"level": sample.levels[low], "other": sample.levels[high]}
-            lower, higher = (known & (sample.y == level) for level in (low, high))
-            if known.any() and np.ptp(values[known]) == 0:
-                row["note"] = _CONSTANT
-            elif lower.any() and higher.any():
-                row["p_value"] = p_values.get((low, high), np.nan)
-                row["estimate"] = cliffs_delta(values[lower], values[higher])
-                dominance = _dominance(values[lower], values[higher])
-                deltas = _weighted_mean(dominance, drawn[:, higher], drawn[:, lower])
-                interval = percentile_interval(deltas, ci_level=ci_level)
-                row["ci_low"], row["ci_high"] = map(float, interval)
+            if note == _CONSTANT:
+                row["note"] = note
             else:
-                row["note"] = "a level has no child with the feature"
+                lower, higher = (known & (sample.y == level) for level in (low, high))
+                row["p_value"] = p_values.get((low, high), np.nan)
+                row |= _delta(values, (lower, higher), drawn, ci_level=ci_level)
             rows.append(row)
     return result_table(rows, families=families, keys=["level", "other"])
 
@@ -225,14 +224,24 @@ def _test_table(
         known = sample.known(feature)
         row = {"feature": feature, "method": method} | sample.counts(known)
         values, levels = sample.features[feature].to_numpy()[known], sample.y[known]
-        if len(np.unique(values)) < 2:
-            row["note"] = _NO_VALUES if not known.any() else _CONSTANT
-        elif len(np.unique(levels)) < 2:
-            row["note"] = f"only level {sample.levels[levels[0]]} has the feature"
-        else:
+        row["note"] = _why_not(values, levels, sample.levels)
+        if not row["note"]:
             row |= test(values, levels)
         rows.append(row)
     return result_table(rows, families=families, keys=keys)
+
+
+def _why_not(values: np.ndarray, levels: np.ndarray, names: tuple[str, ...]) -> str:
+    """Say why there is no test; nothing if there is one."""
+    if not len(values):
+        return _NO_VALUES
+    if problem := too_few(len(values)):
+        return problem
+    if np.ptp(values) == 0:
+        return _CONSTANT
+    if np.ptp(levels) == 0:
+        return f"only level {names[levels[0]]} has the feature"
+    return ""
 
 
 def _jonckheere(values: np.ndarray, levels: np.ndarray) -> dict[str, object]:
@@ -250,10 +259,28 @@ def _kruskal(values: np.ndarray, levels: np.ndarray) -> dict[str, object]:
     return {"estimate": h / (len(values) - 1), "statistic": h, "p_value": p_value}
 
 
+def _delta(
+    values: np.ndarray,
+    members: tuple[np.ndarray, np.ndarray],
+    drawn: np.ndarray,
+    *,
+    ci_level: float,
+) -> dict[str, object]:
+    """Cliff's delta of two levels; its interval if both have enough children."""
+    lower, higher = (values[level] for level in members)
+    if not len(lower) or not len(higher):
+        return {"note": "a level has no child with the feature"}
+    dominance = _dominance(lower, higher)
+    found: dict[str, object] = {"estimate": float(dominance.mean())}
+    if problem := too_few(min(len(lower), len(higher))):
+        return found | {"note": problem}
+    deltas = _weighted_mean(dominance, drawn[:, members[1]], drawn[:, members[0]])
+    low, high = map(float, percentile_interval(deltas, ci_level=ci_level))
+    return found | {"ci_low": low, "ci_high": high}
+
+
 def _dunn(values: np.ndarray, levels: np.ndarray) -> dict[tuple[int, int], float]:
-    """P-values of all pairs of levels; none if there is nothing to compare."""
-    if len(np.unique(values)) < 2 or len(np.unique(levels)) < 2:
-        return {}
+    """P-values of all pairs of levels."""
     table = posthocs.posthoc_dunn(
         pd.DataFrame({"value": values, "level": levels}),
         val_col="value",

@@ -20,6 +20,7 @@ from cpexplore.stats._sample import (
     check_families,
     make_sample,
     result_table,
+    too_few,
 )
 from cpexplore.stats.ordinal import proportional_odds
 from cpexplore.stats.permutation import permutation_p
@@ -94,6 +95,8 @@ def missingness(
         members = np.ones(len(sample.y), bool) if level == "all" else sample.y == code
         shares = _shares(absent, sample.patients, members, counts)
         low, high = percentile_interval(shares, ci_level=ci_level)
+        n_patients = len(np.unique(sample.patients[members]))
+        note = too_few(n_patients)
         for place, feature in enumerate(sample.features):
             missing = absent[members, place]
             rows.append(
@@ -102,13 +105,14 @@ def missingness(
                     "level": level,
                     "method": "missing_share",
                     "estimate": missing.mean(),
-                    "ci_low": low[place],
-                    "ci_high": high[place],
+                    "ci_low": np.nan if note else low[place],
+                    "ci_high": np.nan if note else high[place],
                     "ci_level": ci_level,
-                    "p_value": p_values[place] if level == "all" else np.nan,
+                    "p_value": np.nan if note or level != "all" else p_values[place],
                     "n_rows": len(missing),
-                    "n_patients": len(np.unique(sample.patients[members])),
+                    "n_patients": n_patients,
                     "n_missing": int(missing.sum()),
+                    "note": note,
                 }
             )
     return result_table(rows, families=families, keys=["level"])

@@ -34,7 +34,7 @@ def permutation_p(
     X : array of shape (row, feature)
         Features; NaN where missing.
     y : array of shape (row,)
-        Outcome or codes of ordered levels, finite.
+        Outcome; finite numbers or an ordered categorical.
     groups : array of shape (row,)
         The patient of each row.
     n_permutations : int
@@ -50,8 +50,10 @@ def permutation_p(
 
     Raises
     ------
+    TypeError
+        If the outcome has categories without order.
     ValueError
-        If the lengths differ or a group is missing.
+        If the lengths differ, or a group or an outcome is missing.
 
     Notes
     -----
@@ -63,6 +65,12 @@ def permutation_p(
     X, y = matrix_and_outcome(X, y)
     patients, _ = group_codes(groups)
     check_length("groups", patients, like=("X", X))
+    missing = int((~np.isfinite(y)).sum())
+    if missing:
+        raise ValueError(
+            f"`y` must be finite; got {missing} missing of {len(y)} rows. Leave them "
+            "out."
+        )
     rows, strata = exchangeable(patients)
     ranks = np.column_stack([_ranks(x) for x in X[rows].T])
     return exchange_p(

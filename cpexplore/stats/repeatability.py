@@ -18,7 +18,11 @@ from cpexplore.stats._sample import (
     result_table,
     too_few,
 )
-from cpexplore.stats.resampling import patient_counts, percentile_interval
+from cpexplore.stats.resampling import (
+    group_codes,
+    patient_counts,
+    percentile_interval,
+)
 
 Statistic = Callable[[np.ndarray], dict[str, np.ndarray]]
 """From counts (n_resamples, patient) to quantities of shape (n_resamples,)."""
@@ -86,6 +90,7 @@ def icc(
     check_columns(index, keys, name="index")
     check_features(features)
     check_walks(features, index)
+    group_codes(index.loc[features.index, groups])
     labels = index.loc[features.index.sort_values(), keys]
     rows = []
     for feature in features.columns:

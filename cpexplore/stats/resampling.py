@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from cpexplore._validation import check_option, check_range
+from cpexplore._validation import check_option, check_range, quoted
 
 _CHUNK = 32
 """Resamples worked on at a time; keeps the intermediate arrays in the cache."""
@@ -110,7 +110,7 @@ def cluster_bootstrap(
     X : array of shape (row, feature)
         Features; NaN is left out feature by feature.
     y : array of shape (row,)
-        Outcome; numbers or codes of ordered levels, NaN is left out.
+        Outcome; numbers or an ordered categorical, NaN is left out.
     groups : array of shape (row,)
         The patient of each row.
     statistic : {"spearman", "kendall"}
@@ -128,6 +128,8 @@ def cluster_bootstrap(
 
     Raises
     ------
+    TypeError
+        If the outcome has categories without order.
     ValueError
         If the lengths differ, a group is missing or the statistic is unknown.
 
@@ -271,10 +273,12 @@ def matrix_and_outcome(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarr
 
     Raises
     ------
+    TypeError
+        If the outcome has categories without order.
     ValueError
         If the shapes are wrong or do not match.
     """
-    X, y = np.asarray(X, dtype=float), np.asarray(y, dtype=float)
+    X, y = np.asarray(X, dtype=float), _outcome_numbers(y)
     if X.ndim != 2 or y.ndim != 1:
         raise ValueError(
             "`X` must have the shape (row, feature) and `y` the shape (row,); "
@@ -282,6 +286,20 @@ def matrix_and_outcome(X: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarr
         )
     check_length("y", y, like=("X", X))
     return X, y
+
+
+def _outcome_numbers(y: ArrayLike) -> np.ndarray:
+    """Numbers as they are; ordered categories as 0, 1, ... and NaN where missing."""
+    dtype = getattr(y, "dtype", None)
+    if not isinstance(dtype, pd.CategoricalDtype):
+        return np.asarray(y, dtype=float)
+    if not dtype.ordered:
+        raise TypeError(
+            "`y` must be numbers or an ordered categorical; its categories "
+            f"{quoted(dtype.categories)} have no order."
+        )
+    codes = pd.Categorical(y).codes
+    return np.where(codes < 0, np.nan, codes)
 
 
 def _spearman(

@@ -8,7 +8,9 @@ import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
 from cpexplore._validation import check_range
-from cpexplore.stats._sample import Sample, make_sample, result_table
+from cpexplore.stats._sample import Sample, make_sample, result_table, too_few
+
+_METHOD = "elastic_net_ordinal"
 
 _L1_RATIO = 0.8
 """Mostly lasso; the ridge part lets correlated features in together."""
@@ -91,6 +93,12 @@ def stability_selection(
     check_range("threshold", threshold, low=0.51, high=1)
     check_range("n_halves", n_halves, low=1)
     sample = make_sample(features, index, outcome=outcome, groups=groups)
+    if note := too_few(sample.n_patients):
+        nothing = {"method": _METHOD, "selected": False, "note": note}
+        return result_table(
+            [{"feature": feature, **nothing} for feature in sample.features],
+            keys=["selected", "expected_false"],
+        )
     chosen: Any = joblib.Parallel(n_jobs=n_jobs)(
         joblib.delayed(_choose)(sample, n_features, int(child))
         for child in np.random.SeedSequence(seed).generate_state(n_halves)
@@ -100,7 +108,7 @@ def stability_selection(
     rows = [
         {
             "feature": feature,
-            "method": "elastic_net_ordinal",
+            "method": _METHOD,
             "estimate": share,
             "selected": bool(share >= threshold),
             "expected_false": bound,
@@ -133,10 +141,10 @@ def _standardised(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     usable = known.mean(axis=0) >= 1 - _MAX_MISSING
     x = x[:, usable]
     x = np.where(np.isnan(x), np.nanmedian(x, axis=0), x)
-    varies = np.ptp(x, axis=0) > 0
+    spread = x.std(axis=0)
+    varies = spread > 0
     usable[usable] = varies
-    x = x[:, varies]
-    return (x - x.mean(axis=0)) / x.std(axis=0), usable
+    return (x - x.mean(axis=0))[:, varies] / spread[varies], usable
 
 
 def _path(x: np.ndarray, y: np.ndarray, n_features: int) -> np.ndarray:

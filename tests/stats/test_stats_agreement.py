@@ -118,7 +118,7 @@ def test_icc_that_cannot_be_estimated_says_why():
     assert table["estimate"].isna().all()
     assert table["note"].tolist() == [
         "constant, or no patient has two walks",
-        "an interval needs 5 patients; there are 0",
+        "an interval or test needs 5 patients; there are 0",
     ]
 
 

@@ -79,7 +79,7 @@ def test_few_patients_give_an_estimate_without_interval(study):
     row = associate(features.loc[walks, ["knee"]], index, **FEW).iloc[0]
     assert np.isfinite(row["estimate"])
     assert np.isnan([row["ci_low"], row["ci_high"], row["p_value"]]).all()
-    assert row["note"] == "an interval needs 5 patients; there are 4"
+    assert row["note"] == "an interval or test needs 5 patients; there are 4"
 
 
 def test_order_of_rows_and_further_walks_do_not_matter(study, rng):

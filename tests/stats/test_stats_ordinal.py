@@ -143,7 +143,7 @@ def test_missing_estimates_say_why(study):
         "walker": "'walker' separates the levels perfectly",
         "order": "'order' separates the levels perfectly",
         "age": "the feature and the covariates are linearly dependent",
-        "few": "an interval needs 5 patients; there are 3",
+        "few": "an interval or test needs 5 patients; there are 3",
         "mild": "only level I has the feature and all covariates",
     }
     has_note = table["note"] != ""
@@ -326,7 +326,7 @@ def test_mixed_model_says_why_it_has_no_answer(study):
         "constant": "the feature is constant",
         "empty": "no walk has the feature and all covariates",
         "height": "the feature never differs between walks of a child",
-        "few": "an interval needs 5 patients; there are 3",
+        "few": "an interval or test needs 5 patients; there are 3",
     }
     index["severity"] = index["gmfcs"].cat.codes
     table = mixed_effects(features[["knee"]], index, covariates=["severity"])
