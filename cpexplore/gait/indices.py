@@ -22,6 +22,9 @@ INDEX_ANGLES = (
 PFKE_WINDOW = (PHASE >= 20) & (PHASE <= 45)
 """Part of the cycle in which the plantarflexor-knee extension couple is judged."""
 
+STANCE_WINDOW = PHASE <= 60
+"""Part of the cycle in which the Rodda-Graham class is judged."""
+
 PATTERNS = (
     "within normal limits",
     "true equinus",
@@ -187,9 +190,13 @@ class VariabilityIndex:
 
 
 def couple_scores(
-    curves: np.ndarray, *, mean: np.ndarray, sd: np.ndarray
+    curves: np.ndarray,
+    *,
+    mean: np.ndarray,
+    sd: np.ndarray,
+    window: np.ndarray = PFKE_WINDOW,
 ) -> np.ndarray:
-    """Plantarflexor-knee extension couple: z of knee or ankle in mid-stance.
+    """Plantarflexor-knee extension couple: z of knee or ankle in stance.
 
     Parameters
     ----------
@@ -197,14 +204,15 @@ def couple_scores(
         Knee flexion or ankle dorsiflexion, degrees.
     mean, sd : array of shape (101,)
         Of the reference, degrees.
+    window : bool array of shape (101,)
+        The part of the cycle; default 20 to 45 % (Sangeux et al. 2015).
 
     Returns
     -------
     array of shape (stride,)
-        Mean z over 20 to 45 % of the cycle (Sangeux et al. 2015); NaN if a point of it
-        is missing.
+        Mean z over the window; NaN if a point of it is missing.
     """
-    return ((curves - mean) / sd)[:, PFKE_WINDOW].mean(axis=1)
+    return ((curves - mean) / sd)[:, window].mean(axis=1)
 
 
 def gait_pattern(knee_z: float, ankle_z: float) -> tuple[str, float]:

@@ -116,6 +116,20 @@ def test_every_pattern_is_classed_as_itself(analysed, pattern, expected):
     assert (patterns["margin"] > 0).all()
 
 
+def test_the_class_is_judged_over_stance_and_the_features_over_mid_stance(analysed):
+    reference = schwartz_like()
+    features, patterns = analysed("crouch", reference)
+    for name, row in (("knee", 1), ("ankle", 2)):
+        cycle = pattern_cycle("crouch")[row]
+        angle = ANGLES.index(
+            {"knee": "knee_flexion_deg", "ankle": "ankle_dorsiflexion_deg"}[name]
+        )
+        z = (cycle - reference.mean[:100, angle]) / reference.sd[:100, angle]
+        assert patterns[f"{name}_z"][0] == pytest.approx(z[:61].mean(), abs=0.02)
+        mid_stance = features[f"pfke_{name}_left_z"]
+        assert mid_stance == pytest.approx(z[20:46].mean(), abs=0.02)
+
+
 def test_patterns_deviate_more_than_typical_gait(analysed):
     reference = schwartz_like()
     scores = {p: analysed(p, reference)[0] for p in ("TD", "jump", "crouch")}
