@@ -6,11 +6,17 @@ less than 150 ms from an end of the clip are not scored; a detected event counts
 invented only between the first and the last labelled one of its side. No constant of
 the detector was fitted on these children.
 
-    CPEXPLORE_SHARED=DIR python benchmarks/real_children_events.py
+    CPEXPLORE_SHARED=DIR python benchmarks/real_children_events.py [--myogait DIR]
+
+The option scores the PyPI package myogait on the same walks and compares; see
+``gait_speed.py`` for how to install it into a folder.
 """
 
 import argparse
+import logging
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -63,15 +69,47 @@ def match(
     return errors, int((~near).sum()), int((foreign > SAME_EVENT_S).sum())
 
 
+Detector = Callable[[xr.Dataset], pd.DataFrame]
+"""From a raw walk to ``side, event, time_s``."""
+
+
+def ours(method: str) -> Detector:
+    return lambda walk: detect_events(clean(walk), method=method)
+
+
+def theirs(method: str) -> Detector:
+    """The events of myogait, after its own filter, on the clock of the walk."""
+    import myogait
+    from gait_speed import as_myogait
+
+    names = {"hs": "initial_contact", "to": "foot_off"}
+
+    def detect(walk: xr.Dataset) -> pd.DataFrame:
+        inside = walk.assign(position=walk["position"] + [500.0, 600.0])
+        data = as_myogait(inside, width=2000, height=1000)
+        data = myogait.normalize(data, filters=["butterworth"])
+        found = myogait.detect_events(data, method=method)["events"]
+        start = float(walk["time"][0])
+        rows = [
+            (side, event, start + one["time"])
+            for side in ("left", "right")
+            for short, event in names.items()
+            for one in found[f"{side}_{short}"]
+        ]
+        return pd.DataFrame(rows, columns=["side", "event", "time_s"])
+
+    return detect
+
+
 def measure(
-    labs: dict[str, LaboratoryWalk], every: int, method: str
+    labs: dict[str, LaboratoryWalk], every: int, method: str, *, detect: Detector
 ) -> list[dict[str, object]]:
     """One row per kind of event."""
     rows = []
     for event in ("initial_contact", "foot_off"):
         errors, missed, invented = [], 0, 0
         for lab in labs.values():
-            found = detect_events(clean(thinned(lab.walk, every)), method=method)
+            found = detect(thinned(lab.walk, every))
             for side in ("left", "right"):
                 off, lost, extra = match(lab, found, side, event)
                 errors, missed, invented = errors + off, missed + lost, invented + extra
@@ -104,14 +142,21 @@ def fails(row: pd.Series) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=None)
+    parser.add_argument("--myogait", type=Path, help="folder it was installed in")
     options = parser.parse_args()
     labs = load_biomechzoo(options.data or biomechzoo_folder())
+    detectors = {method: ours(method) for method in METHODS}
+    if options.myogait:
+        sys.path.append(str(options.myogait))
+        logging.disable(logging.WARNING)
+        warnings.simplefilter("ignore")
+        detectors |= {f"myogait {m}": theirs(m) for m in ("zeni", "velocity")}
     table = pd.DataFrame(
         [
             row
             for every in (1, 4)
-            for method in METHODS
-            for row in measure(labs, every, method)
+            for method, detect in detectors.items()
+            for row in measure(labs, every, method, detect=detect)
         ]
     )
     print(table.round(1).to_string(index=False))
