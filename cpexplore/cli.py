@@ -133,12 +133,24 @@ def simulate(
     world: Annotated[
         str, typer.Option(help="standard, no_device, beyond_catalogue or null.")
     ] = "standard",
+    plant: Annotated[
+        str | None,
+        typer.Option(help="Where the level of 'planted' sits; default knee_amplitude."),
+    ] = None,
+    jobs: Jobs = 1,
 ) -> None:
-    """Write a simulated cohort: walks, labels and truth."""
+    """Write a simulated cohort: walks, labels and, in a folder of its own, truth."""
     from cpexplore import pipeline
 
     for line in pipeline.simulate_to_folder(
-        out, preset=preset, patients=patients, seed=seed, layout=layout, world=world
+        out,
+        preset=preset,
+        patients=patients,
+        seed=seed,
+        layout=layout,
+        world=world,
+        plant=plant,
+        n_jobs=jobs,
     ):
         typer.echo(line)
 

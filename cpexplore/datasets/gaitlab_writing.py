@@ -1,7 +1,7 @@
 """Write a cohort as the Gillette release is laid out, with its known dirt if asked."""
 
 import json
-from collections.abc import Mapping
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,8 @@ import xarray as xr
 from cpexplore import gmfcs
 from cpexplore._validation import check_option
 from cpexplore.cohort import Cohort
+from cpexplore.datasets.simulated import walks_to_write
+from cpexplore.datasets.truth import FOLDER as TRUTH
 from cpexplore.io.files import check_new_folder, write_folder_atomic
 from cpexplore.io.release import (
     COVARIATES,
@@ -32,11 +34,20 @@ _SIDES = ("_left", "_right")
 _ANKLE = keypoint_set("body_25").keypoints.index("left_ankle")
 
 
-def write_gaitlab(cohort: Cohort, root: str | Path, *, dirt: str = "release") -> Path:
-    """Write a cohort in the layout of the Gillette release.
+def write_gaitlab(
+    cohort: Cohort,
+    root: str | Path,
+    *,
+    dirt: str = "release",
+    n_jobs: int = 1,
+    progress: bool = False,
+) -> Path:
+    """Write a cohort as the Gillette release is laid out; all of it or nothing.
 
     What the layout has no column for (sex, device, side affected) is lost. Whether the
-    walks are simulated is kept in a small JSON file beside the tables.
+    walks are simulated is kept in a small JSON file beside the tables. Simulated
+    cohorts also write their truth, see :mod:`cpexplore.datasets.truth`, into a folder
+    beside ``processed``.
 
     Parameters
     ----------
@@ -48,7 +59,12 @@ def write_gaitlab(cohort: Cohort, root: str | Path, *, dirt: str = "release") ->
         ``"release"`` adds what the public data are known to contain: label rows with
         gmfcs 0 and 6, a labelled video without file, one without any person, one
         without label; and in every 7th video empty frames and ``0, 0, 0`` points.
-        With ``"none"``, :func:`load_gaitlab` gives the same cohort back.
+        With ``"none"``, :func:`load_gaitlab` gives the same cohort back. The truth
+        is that of the walks before the dirt.
+    n_jobs : int
+        Processes that simulate; the files do not depend on it.
+    progress : bool
+        Whether to show a bar.
 
     Returns
     -------
@@ -70,30 +86,36 @@ def write_gaitlab(cohort: Cohort, root: str | Path, *, dirt: str = "release") ->
         raise ValueError(
             f"`cohort` must have walk ids that are file names; got {unsafe[0]!r}."
         )
-    return write_folder_atomic(root, lambda folder: _write(folder, cohort, dirt))
+    return write_folder_atomic(
+        root,
+        lambda folder: _write(
+            folder, cohort, dirt=dirt, n_jobs=n_jobs, progress=progress
+        ),
+    )
 
 
-def _write(folder: Path, cohort: Cohort, dirt: str) -> None:
+def _write(
+    folder: Path, cohort: Cohort, *, dirt: str, n_jobs: int, progress: bool
+) -> None:
     processed = folder / "processed"
     videos = processed / VIDEOS
     videos.mkdir(parents=True)
-    rows = _label_rows(cohort)
-    split = {}
-    for number, walk_id in enumerate(cohort.index.index):
-        triples = _triples(cohort.walk(walk_id))
+    rows, split = _label_rows(cohort), []
+    patients = cohort.index["patient_id"]
+    walks = walks_to_write(cohort, folder / TRUTH, n_jobs=n_jobs, progress=progress)
+    pairs = zip(walks, patients.items(), strict=True)
+    for number, (walk, (walk_id, patient)) in enumerate(pairs):
+        triples = _triples(walk)
         if dirt == "release" and number % _DIRT_EVERY == 0:
             triples = _soiled(triples)
         write_headerless(triples, videos / f"{walk_id}.csv")
-        split[walk_id] = (triples, cohort.index.loc[walk_id, "patient_id"])
+        split.append(_clip_row(str(walk_id), triples, patient=patient))
     if dirt == "release":
         rows += _extra_rows(rows[0])
-        walk_id, (triples, patient) = next(iter(split.items()))
-        for name in ("extra_gmfcs_0", "extra_gmfcs_6", "extra_unlabelled"):
-            write_headerless(triples, videos / f"{name}.csv")
-        write_headerless(np.full_like(triples, np.nan), videos / "extra_nobody.csv")
-        split["extra_unlabelled"] = (triples, patient)
+        split.append(split[0] | {"videoid": "extra_unlabelled"})
+        _write_extra_videos(videos, like=videos / f"{patients.index[0]}.csv")
     pd.DataFrame(rows).to_csv(processed / LABELS, index=False)
-    pd.DataFrame(_split_rows(split)).to_csv(processed / SPLIT, index=False)
+    pd.DataFrame(_with_sets(split)).to_csv(processed / SPLIT, index=False)
     origin = {
         "simulated": cohort.simulated,
         "source": ", ".join(cohort.index["source"].unique()),
@@ -172,21 +194,38 @@ def _extra_rows(like: dict[str, object]) -> list[dict[str, object]]:
     ]
 
 
-def _split_rows(videos: Mapping[str, tuple[np.ndarray, str]]) -> list[dict]:
-    """The published table of splits: patients shuffled into 80, 10 and 10 percent."""
-    patients = sorted({patient for _, patient in videos.values()})
+def _write_extra_videos(videos: Path, *, like: Path) -> None:
+    """Videos that a loader must leave out, or keep without a level."""
+    for name in ("extra_gmfcs_0", "extra_gmfcs_6", "extra_unlabelled"):
+        shutil.copyfile(like, videos / f"{name}.csv")
+    nobody = np.full((_WINDOW, 25, 3), np.nan)
+    write_headerless(nobody, videos / "extra_nobody.csv")
+
+
+def _clip_row(walk_id: str, triples: np.ndarray, *, patient: str) -> dict[str, object]:
+    """A row of the published table of splits, before there is a split."""
+    return {
+        "videoid": walk_id,
+        "pct_missing": 100 * np.isnan(triples[..., 0]).mean(),
+        "n_segments": len(range(_WINDOW, len(triples[:_PUBLISHED]) + 1, _STRIDE)),
+        "Patient_ID": patient,
+    }
+
+
+def _with_sets(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Shuffle patients into 80, 10 and 10 percent."""
+    patients = sorted({str(row["Patient_ID"]) for row in rows})
     draws = np.random.default_rng(0).permutation(len(patients)) / len(patients)
     number = dict(zip(patients, draws, strict=True))
     return [
-        {
-            "videoid": video,
-            "pct_missing": 100 * np.isnan(triples[..., 0]).mean(),
-            "n_segments": len(range(_WINDOW, len(triples[:_PUBLISHED]) + 1, _STRIDE)),
-            "Patient_ID": patient,
-            "random_num": number[patient],
+        row
+        | {
+            "random_num": number[str(row["Patient_ID"])],
             "dataset": next(
-                name for name, end in _SPLIT.items() if number[patient] < end
+                name
+                for name, end in _SPLIT.items()
+                if number[str(row["Patient_ID"])] < end
             ),
         }
-        for video, (triples, patient) in videos.items()
+        for row in rows
     ]

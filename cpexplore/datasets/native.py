@@ -6,12 +6,12 @@ import pandas as pd
 
 from cpexplore import gmfcs
 from cpexplore.cohort import Cohort
+from cpexplore.datasets.simulated import walks_to_write
+from cpexplore.datasets.truth import FOLDER as TRUTH
 from cpexplore.io.files import check_new_folder, write_folder_atomic
 from cpexplore.io.store import WalkStore, write_store
-from cpexplore.simulate import SimulatedWalks
 
 INDEX, LABELS, WALKS = "index.parquet", "labels.parquet", "walks.zarr"
-EVENTS, PARAMETERS = "truth_events.parquet", "truth_parameters.parquet"
 
 
 def is_native(root: Path) -> bool:
@@ -19,15 +19,21 @@ def is_native(root: Path) -> bool:
     return (root / INDEX).is_file() and (root / WALKS).is_dir()
 
 
-def write_native(cohort: Cohort, root: str | Path) -> Path:
+def write_native(
+    cohort: Cohort, root: str | Path, *, n_jobs: int = 1, progress: bool = False
+) -> Path:
     """Write a cohort as a folder; nothing is left if it fails.
 
     Parameters
     ----------
     cohort : Cohort
-        Simulated cohorts also write their true events and parameters.
+        Simulated cohorts also write their truth, see :mod:`cpexplore.datasets.truth`.
     root : str or path
         A new or empty folder.
+    n_jobs : int
+        Processes that simulate; the files do not depend on it.
+    progress : bool
+        Whether to show a bar.
 
     Returns
     -------
@@ -41,7 +47,9 @@ def write_native(cohort: Cohort, root: str | Path) -> Path:
     """
     root = Path(root)
     check_new_folder(root, name="root")
-    return write_folder_atomic(root, lambda folder: _write(cohort, folder))
+    return write_folder_atomic(
+        root, lambda folder: _write(cohort, folder, n_jobs=n_jobs, progress=progress)
+    )
 
 
 def load_native(root: str | Path) -> Cohort:
@@ -77,15 +85,8 @@ def load_native(root: str | Path) -> Cohort:
     )
 
 
-def _write(cohort: Cohort, folder: Path) -> None:
-    write_store(
-        folder / WALKS, (cohort.walk(walk_id) for walk_id in cohort.index.index)
-    )
+def _write(cohort: Cohort, folder: Path, *, n_jobs: int, progress: bool) -> None:
+    walks = walks_to_write(cohort, folder / TRUTH, n_jobs=n_jobs, progress=progress)
+    write_store(folder / WALKS, walks)
     cohort.labels.to_parquet(folder / LABELS)
-    if isinstance(cohort.walks, SimulatedWalks):
-        truths = {walk_id: cohort.walks.truth(walk_id) for walk_id in cohort.walks}
-        parameters = pd.DataFrame({k: t.parameters for k, t in truths.items()}).T
-        parameters.rename_axis("walk_id").to_parquet(folder / PARAMETERS)
-        events = pd.concat({k: t.events for k, t in truths.items()}, names=["walk_id"])
-        events.reset_index("walk_id").to_parquet(folder / EVENTS, index=False)
     cohort.index.to_parquet(folder / INDEX)

@@ -1,7 +1,24 @@
 """The built-in cohort of simulated children."""
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import cast
+
+import xarray as xr
+from joblib import Parallel, delayed
+from tqdm.auto import tqdm
+
 from cpexplore.cohort import Cohort
-from cpexplore.simulate import cohort_of, draw_children
+from cpexplore.datasets.truth import TruthRows, TruthWriter, truth_rows
+from cpexplore.simulate import (
+    Child,
+    SimulatedWalks,
+    cohort_of,
+    draw_children,
+    simulate_walk,
+)
+
+_AT_ONCE = 8
 
 
 def simulated_cohort(
@@ -40,3 +57,47 @@ def simulated_cohort(
         n_patients, seed=seed, world=world, min_per_level=min_per_level
     )
     return cohort_of(children, name=f"simulated-{world}-{n_patients}-{seed}")
+
+
+def walks_to_write(
+    cohort: Cohort, truth: Path, *, n_jobs: int = 1, progress: bool = False
+) -> Iterator[xr.Dataset]:
+    """Fetch all walks of a cohort once, in order.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Any cohort; simulated walks are simulated here, several at a time.
+    truth : path
+        A folder to make for the truth of simulated walks, see
+        :mod:`cpexplore.datasets.truth`; nothing is made for others.
+    n_jobs : int
+        Processes; see :class:`joblib.Parallel`. The walks do not depend on it.
+    progress : bool
+        Whether to show a bar.
+
+    Yields
+    ------
+    xarray.Dataset
+        One walk after another.
+    """
+    walk_ids = tqdm(cohort.index.index, desc="walks", disable=not progress)
+    if not isinstance(cohort.walks, SimulatedWalks):
+        yield from (cohort.walk(walk_id) for walk_id in walk_ids)
+        return
+    children = [cohort.walks.child(walk_id) for walk_id in cohort.index.index]
+    chunks = [children[i : i + _AT_ONCE] for i in range(0, len(children), _AT_ONCE)]
+    made = Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(_simulated)(chunk) for chunk in chunks
+    )
+    with TruthWriter(truth, cohort=cohort.name) as writer, walk_ids as bar:
+        for chunk in cast("Iterable[list[tuple[xr.Dataset, TruthRows]]]", made):
+            for walk, rows in chunk:
+                writer.add(rows)
+                bar.update()
+                yield walk
+
+
+def _simulated(children: list[Child]) -> list[tuple[xr.Dataset, TruthRows]]:
+    pairs = map(simulate_walk, children)
+    return [(walk, truth_rows(truth)) for walk, truth in pairs]

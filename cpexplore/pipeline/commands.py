@@ -9,19 +9,17 @@ from cpexplore import datasets, gait
 from cpexplore._validation import check_option
 from cpexplore.cohort import Cohort
 from cpexplore.datasets.native import is_native, load_native, write_native
+from cpexplore.datasets.truth import FOLDER as TRUTH
 from cpexplore.io import read_walk
 from cpexplore.io.files import write_atomic
 from cpexplore.pipeline.explaining import explain
 from cpexplore.runs import Run, load_run
-from cpexplore.simulate import PARAMETERS
+from cpexplore.simulate import PARAMETERS, PRESETS, preset_cohort
 from cpexplore.view.explanation import write_explanation
 
 SAMPLE = "sample:"
 
-LAYOUTS = ("native", "gaitlab")
-
-PRESETS = {"demo": 96, "gillette": 797}
-"""Patients of the simulated cohorts."""
+_WRITERS = {"native": write_native, "gaitlab": datasets.write_gaitlab}
 
 
 def load_cohort(source: str, *, n_patients: int | None = None) -> Cohort:
@@ -41,7 +39,8 @@ def load_cohort(source: str, *, n_patients: int | None = None) -> Cohort:
         If the folder does not exist or holds no cohort.
     """
     if source == "simulated":
-        return datasets.simulated_cohort(n_patients=n_patients or PRESETS["demo"])
+        n_patients = n_patients or PRESETS["demo"].n_patients
+        return datasets.simulated_cohort(n_patients=n_patients)
     root = Path(source)
     if not root.is_dir():
         raise FileNotFoundError(
@@ -138,22 +137,58 @@ def features_to_files(
 
 
 def simulate_to_folder(
-    out: Path, *, preset: str, patients: int | None, seed: int, layout: str, world: str
+    out: Path,
+    *,
+    preset: str = "demo",
+    patients: int | None = None,
+    seed: int = 0,
+    layout: str = "native",
+    world: str = "standard",
+    plant: str | None = None,
+    n_jobs: int = 1,
 ) -> list[str]:
-    """Simulate a cohort into a new folder; returns what to tell the user."""
-    check_option("layout", layout, LAYOUTS)
+    """Simulate a cohort into a new folder; returns what to tell the user.
+
+    Parameters
+    ----------
+    out : path
+        A new or empty folder.
+    preset : {"demo", "gillette", "planted"}
+        How many children, and what they are like.
+    patients : int, optional
+        Another number of children than the preset's.
+    seed : int
+        The same seed gives the same files.
+    layout : {"native", "gaitlab"}
+        How the folder is laid out.
+    world : str
+        What carries the level, see :data:`cpexplore.simulate.WORLDS`.
+    plant : str, optional
+        Where the level of the preset ``planted`` sits, see
+        :data:`cpexplore.simulate.PLANTS`.
+    n_jobs : int
+        Processes; the files do not depend on it.
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown, or does not go with the preset.
+    FileExistsError
+        If ``out`` holds something.
+    """
     check_option("preset", preset, tuple(PRESETS))
-    cohort = datasets.simulated_cohort(
-        n_patients=patients or PRESETS[preset], seed=seed, world=world
+    check_option("layout", layout, tuple(_WRITERS))
+    cohort = preset_cohort(
+        preset, n_patients=patients, seed=seed, world=world, plant=plant
     )
-    write = write_native if layout == "native" else datasets.write_gaitlab
-    write(cohort, out)
+    _WRITERS[layout](cohort, out, n_jobs=n_jobs, progress=True)
     levels = cohort.index["gmfcs"].value_counts(sort=False)
     return [
         str(out),
         f"{len(cohort)} simulated walks of {cohort.index['patient_id'].nunique()} "
         f"children; levels {', '.join(f'{k} {n}' for k, n in levels.items())}.",
-        f"simulator parameters {PARAMETERS.hash()}, seed {seed}, world {world}.",
+        f"cohort {cohort.name}, simulator parameters {PARAMETERS.hash()}; what really "
+        f"happened is in {out / TRUTH}.",
     ]
 
 

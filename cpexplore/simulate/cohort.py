@@ -10,7 +10,7 @@ import xarray as xr
 from cpexplore._validation import check_option
 from cpexplore.cohort import Cohort, make_index
 from cpexplore.simulate.assumptions import PARAMETERS
-from cpexplore.simulate.children import Child, draw_children
+from cpexplore.simulate.children import WORLDS, Child, draw_children
 from cpexplore.simulate.labels import reference_labels
 from cpexplore.simulate.planted import planted_children
 from cpexplore.simulate.walk import SOURCE, Truth, simulate_walk
@@ -101,7 +101,12 @@ def cohort_of(children: list[Child], *, name: str) -> Cohort:
 
 
 def preset_cohort(
-    name: str, *, n_patients: int | None = None, seed: int = 0, world: str = "standard"
+    name: str,
+    *,
+    n_patients: int | None = None,
+    seed: int = 0,
+    world: str = "standard",
+    plant: str | None = None,
 ) -> Cohort:
     """Make one of the named cohorts.
 
@@ -116,17 +121,31 @@ def preset_cohort(
         The same seed gives the same cohort.
     world : str
         What carries the level, see :data:`WORLDS`; a planted cohort has its own.
+    plant : str, optional
+        Another plant than the preset's, see :data:`PLANTS`.
 
     Raises
     ------
     ValueError
-        If there is no such preset.
+        If there is no such preset, a world is asked of a planted cohort or a plant of
+        another one.
     """
     check_option("name", name, tuple(PRESETS))
+    check_option("world", world, WORLDS)
     preset = PRESETS[name]
     n = preset.n_patients if n_patients is None else n_patients
     if preset.plant:
-        return planted_cohort(preset.plant, n_patients=n, seed=seed)
+        if world != "standard":
+            raise ValueError(
+                "`world` must be 'standard' where the level is planted; got "
+                f"{world!r}. Leave it out."
+            )
+        return planted_cohort(plant or preset.plant, n_patients=n, seed=seed)
+    if plant is not None:
+        raise ValueError(
+            f"`plant` must go with the preset 'planted'; got {plant!r} with {name!r}. "
+            "Leave it out."
+        )
     children = draw_children(
         n, seed=seed, world=world, min_per_level=preset.min_per_level
     )

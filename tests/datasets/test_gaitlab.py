@@ -1,5 +1,6 @@
 """The release layout: joining, leaving out and refusing; writing and reading back."""
 
+import errno
 import json
 import pickle
 import re
@@ -486,12 +487,18 @@ def test_a_used_folder_is_not_touched(cohort, tmp_path):
     assert [f.name for f in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_a_failure_leaves_nothing(cohort, tmp_path, monkeypatch):
-    def fail(_):
-        raise RuntimeError("disk full")
+@pytest.mark.parametrize("step", ["write_headerless", "_label_rows", "_with_sets"])
+@pytest.mark.parametrize(
+    "failure", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()]
+)
+def test_a_full_disk_or_an_interruption_leaves_nothing(
+    cohort, tmp_path, monkeypatch, failure, step
+):
+    def fail(*_):
+        raise failure
 
-    monkeypatch.setattr(gaitlab_writing, "_split_rows", fail)
-    with pytest.raises(RuntimeError, match="disk full"):
+    monkeypatch.setattr(gaitlab_writing, step, fail)
+    with pytest.raises(type(failure)):
         write_gaitlab(cohort, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
