@@ -17,10 +17,9 @@ import xarray as xr
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
-from cpexplore import gait, learning, stats
+from cpexplore import gait, learning
 from cpexplore._validation import check_option, check_range
 from cpexplore.cohort import Cohort, make_folds
-from cpexplore.io.files import write_atomic
 from cpexplore.io.store import write_store
 from cpexplore.models import STGCNConfig
 from cpexplore.pipeline.records import claim, config_of, environment
@@ -29,6 +28,7 @@ from cpexplore.pipeline.saliency import (
     select_by_joints,
     study_saliency,
 )
+from cpexplore.pipeline.statistics import write_statistics
 from cpexplore.preprocessing import clean
 from cpexplore.runs import FILES, Run, load_run, write_json, write_netcdf, write_table
 from cpexplore.view.report import write_report
@@ -38,9 +38,6 @@ PRESETS = ("quick", "paper")
 
 _INNER_SPLITS = 5
 """Into how many parts a fold's training walks are split to stop training early."""
-
-COVARIATES = ("age_years", "sex", "leg_length_m", "speed_llps")
-"""What odds ratios are adjusted for, with and without the device."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,22 +239,7 @@ def _saliency(study: Study) -> None:
 
 
 def _statistics(study: Study) -> None:
-    features, index = study.core_features, study.cohort.index
-    speed = features["speed_llps"].reindex(index.index)
-    index = index.assign(speed_llps=speed)
-    tables = {
-        "association": stats.associate(features, index, rng=study.seed),
-        "odds_ratios": stats.ordinal_effects(features, index),
-        "odds_ratios_adjusted": stats.ordinal_effects(
-            features, index, covariates=COVARIATES
-        ),
-        "odds_ratios_adjusted_device": stats.ordinal_effects(
-            features, index, covariates=(*COVARIATES, "device")
-        ),
-    }
-    for name, table in tables.items():
-        target = study.out / "statistics" / f"{name}.csv"
-        write_atomic(target, lambda file, t=table: t.to_csv(file, index=False))
+    write_statistics(study.finished, seed=study.seed, n_jobs=study.n_jobs)
 
 
 def _report(study: Study) -> None:
@@ -270,7 +252,7 @@ _STAGES: tuple[tuple[str, tuple[str, ...], Callable[[Study], None]], ...] = (
     ("features", (FILES["features"],), _features),
     ("models", (FILES["oof"], FILES["metrics"], FILES["comparisons"]), _models),
     ("saliency", (FILES["saliency"],), _saliency),
-    ("statistics", ("statistics/odds_ratios_adjusted_device.csv",), _statistics),
+    ("statistics", ("statistics/questions.csv",), _statistics),
     ("report", ("report.html",), _report),
 )
 """Name, files that show that it is done, function."""

@@ -10,6 +10,7 @@ from cpexplore.stats.ordinal import ordinal_effects, ordinal_gee
 from cpexplore.stats.partial import partial_association
 from cpexplore.stats.permutation import permutation_p
 from cpexplore.stats.proportionality import brant, threshold_effects
+from cpexplore.stats.questions import severity_tables
 from cpexplore.stats.redundancy import redundancy, variance_inflation
 from cpexplore.stats.repeatability import icc
 from cpexplore.stats.resampling import (
@@ -41,6 +42,7 @@ __all__ = [
     "percentile_interval",
     "permutation_p",
     "redundancy",
+    "severity_tables",
     "stability_selection",
     "threshold_effects",
     "trend",

@@ -57,17 +57,31 @@ def covariate_columns(
     ValueError
         If a covariate is in neither table.
     """
+    check_covariates(covariates, sample.features, sample.index)
     columns = {}
     for name in covariates:
-        if name not in sample.index and name not in sample.features:
-            raise ValueError(
-                f"`covariates` must be columns of `index` or `features`; got {name!r}."
-            )
         table = sample.index if name in sample.index else sample.features
         values = pd.Series(table[name])
         if len(values.dropna().unique()) > 1:
             columns[name] = _numbers(values, name)
     return columns
+
+
+def check_covariates(
+    covariates: Sequence[str], features: pd.DataFrame, index: pd.DataFrame
+) -> None:
+    """Raise unless every covariate is a column of one of the tables.
+
+    Raises
+    ------
+    ValueError
+        If a covariate is in neither table.
+    """
+    for name in covariates:
+        if name not in index and name not in features:
+            raise ValueError(
+                f"`covariates` must be columns of `index` or `features`; got {name!r}."
+            )
 
 
 def make_design(

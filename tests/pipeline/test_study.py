@@ -10,6 +10,7 @@ import pytest
 from cpexplore import gmfcs, pipeline
 from cpexplore.pipeline import study
 from cpexplore.runs import FILES, load_run
+from cpexplore.stats.questions import QUESTIONS
 
 MODELS = {
     "majority",
@@ -31,10 +32,10 @@ def test_a_run_holds_every_part(small_run):
     assert (small_run.path / "report.html").stat().st_size > 10_000
     assert list((small_run.path / "checkpoints").glob("*.safetensors"))
     assert set(small_run.statistics) == {
-        "association",
-        "odds_ratios",
+        *QUESTIONS,
         "odds_ratios_adjusted",
         "odds_ratios_adjusted_device",
+        "questions",
     }
 
 
