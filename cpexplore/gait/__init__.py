@@ -7,6 +7,7 @@ from cpexplore.gait.analysis import (
     analyse_walk,
     extract_features,
     gait_features,
+    mean_curves,
 )
 from cpexplore.gait.catalogue import CATALOGUE, feature_columns
 from cpexplore.gait.cycles import gait_cycles
@@ -38,6 +39,7 @@ __all__ = [
     "gait_pattern",
     "joint_angles",
     "make_reference",
+    "mean_curves",
     "read_reference",
     "simulated_reference",
     "write_reference",

@@ -12,7 +12,7 @@ from joblib import Parallel, delayed
 from cpexplore._validation import check_range
 from cpexplore.cohort import Cohort
 from cpexplore.gait._body import SIDES, make_body
-from cpexplore.gait._gait import Gait, Walked, make_gait
+from cpexplore.gait._gait import Gait, Walked, by_side, make_gait
 from cpexplore.gait._reasons import missing_reasons
 from cpexplore.gait.cycles import PHASE, label_cycles
 from cpexplore.gait.events import detect_events
@@ -111,6 +111,36 @@ def analyse_walk(
         patterns=gait_patterns(gait, reference),
         features=features,
         reasons=missing_reasons(gait, features),
+    )
+
+
+def mean_curves(cycles: xr.Dataset) -> xr.Dataset:
+    """Average the cycles of each leg.
+
+    Parameters
+    ----------
+    cycles : xarray.Dataset
+        From :func:`cpexplore.gait.gait_cycles`, dims (stride, phase).
+
+    Returns
+    -------
+    xarray.Dataset
+        The same angles with dims (side, phase), ``foot_off_pct`` and ``n_strides`` with
+        dim side, left then right; NaN for a leg without strides. At each percent the
+        mean of the strides that are known there.
+    """
+    side = np.array([SIDES.index(name) for name in cycles["side"].values], int)
+
+    def mean(values: xr.DataArray) -> np.ndarray:
+        return by_side(values.values, side, min_cycles=1)
+
+    return xr.Dataset(
+        {
+            **{name: (("side", "phase"), mean(cycles[name])) for name in cycles},
+            "foot_off_pct": ("side", mean(cycles["foot_off_pct"])),
+            "n_strides": ("side", np.bincount(side, minlength=2)),
+        },
+        coords={"side": list(SIDES), "phase": PHASE},
     )
 
 

@@ -17,7 +17,12 @@ import xarray as xr
 
 from cpexplore.gait._gait import column_mean, column_sd
 from cpexplore.gait.cycles import PHASE
-from cpexplore.gait.indices import INDEX_ANGLES, DeviationIndex, VariabilityIndex
+from cpexplore.gait.indices import (
+    INDEX_ANGLES,
+    DeviationIndex,
+    VariabilityIndex,
+    variable_scores,
+)
 from cpexplore.gait.kinematics import ANGLES
 
 SPEED = "speed"
@@ -110,6 +115,11 @@ class Reference:
             of_angle = spread.index.str.startswith(f"{angle.partition('_')[0]}_")
             spread[of_angle] *= scale
         return spread
+
+    @cached_property
+    def usual_scores(self) -> np.ndarray:
+        """(angle,) mean GVS of the reference's own limbs, degrees."""
+        return column_mean(variable_scores(self._limbs, self.mean)) * self.sd_scale
 
     @cached_property
     def index(self) -> DeviationIndex:

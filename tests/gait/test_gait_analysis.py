@@ -20,6 +20,7 @@ from cpexplore.gait import (
     feature_columns,
     gait_features,
     joint_angles,
+    mean_curves,
 )
 from cpexplore.gait._body import make_body
 from cpexplore.gait._gait import make_gait
@@ -237,6 +238,20 @@ def test_the_parts_of_an_analysis_fit_together(raw, features):
     assert analysis.patterns["side"].tolist() == ["left", "right"]
     again = analyse_walk(analysis.walk)
     assert again.features.equals(features)
+
+
+def test_mean_curves_are_the_means_of_each_leg(raw):
+    cycles = analyse_walk(raw).cycles
+    curves = mean_curves(cycles)
+    left = cycles["knee_flexion_deg"].values[cycles["side"] == "left"]
+    known = np.isfinite(left).all(axis=1)
+    assert curves["n_strides"].sel(side="left") == len(left)
+    expected = left[known].mean(axis=0)
+    np.testing.assert_allclose(curves["knee_flexion_deg"].sel(side="left"), expected)
+    right = cycles.sel(stride=cycles["side"] == "right")
+    alone = mean_curves(right)
+    assert alone["n_strides"].values.tolist() == [0, right.sizes["stride"]]
+    assert np.isnan(alone["knee_flexion_deg"].sel(side="left")).all()
 
 
 def test_the_input_is_not_changed(raw):

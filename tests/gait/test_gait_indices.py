@@ -337,6 +337,15 @@ def test_the_sd_may_be_scaled_without_moving_curves_or_index():
     )
 
 
+def test_the_usual_score_is_that_of_the_limbs_themselves():
+    reference = schwartz_like()
+    knee = ANGLES.index("knee_flexion_deg")
+    offsets = np.abs(reference.curves.reshape(-1, 101, 9)[:, 0, knee] - 6.0)
+    assert reference.usual_scores[knee] == pytest.approx(offsets.mean(), rel=1e-3)
+    wider = replace(reference, sd_scale=np.full(len(ANGLES), 2.0))
+    np.testing.assert_allclose(wider.usual_scores, 2 * reference.usual_scores)
+
+
 def test_bands_are_ready_to_draw():
     reference = default_reference()
     bands = reference.bands()
