@@ -66,13 +66,19 @@ def compare_curves(
 
     Notes
     -----
-    The size of a cluster is the sum of its correlations; its p is how often the
-    largest cluster after exchanging the outcomes of whole patients is at least as
-    large. The test says that a curve changes with the level; the ends of a cluster
-    are no estimate of where. q-values are over all clusters of all curves.
+    The size of a cluster is by how much its correlations exceed, in sum, what is
+    needed to form one: curves shift as a whole by chance, so that long weak clusters
+    are common and would hide short strong ones. p is how often the largest cluster
+    after exchanging the outcomes of whole patients is at least as large. The test says
+    that a curve changes with the level; the ends of a cluster are no estimate of
+    where. q-values are over all clusters of all curves.
 
     References
     ----------
+    Bullmore E. T. et al. (1999). Global, voxel, and cluster tests, by theory and
+    permutation, for a difference between two groups of structural MR images of the
+    brain. IEEE Trans Med Imaging 18, 32-42.
+
     Maris E., Oostenveld R. (2007). Nonparametric statistical testing of EEG- and
     MEG-data. J Neurosci Methods 164, 177-190.
     """
@@ -225,7 +231,8 @@ def _clusters(
     observed = x @ y
     orders = permutations(strata, n=n_permutations, rng=rng)
     null = np.hstack([x @ y[order] for order in orders])
-    limit = np.quantile(np.abs(null), 1 - threshold, axis=1)
+    every = np.column_stack([observed, null])
+    limit = np.quantile(np.abs(every), 1 - threshold, axis=1)
     cluster, sizes = _label(observed, limit)
     largest = np.array(
         [max(_label(column, limit)[1], default=0.0) for column in null.T]
@@ -250,12 +257,13 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 def _label(rho: np.ndarray, limit: np.ndarray) -> tuple[np.ndarray, list[float]]:
-    """Number runs of one sign beyond the limit 1, 2, ...; the size of each run."""
+    """Number runs of one sign beyond the limit 1, 2, ...; what each has beyond it."""
     sign = np.where(np.abs(rho) > limit, np.sign(rho), 0)
     starts = np.flatnonzero(np.diff(sign, prepend=0) != 0)
     starts = starts[sign[starts] != 0]
     begins = np.zeros(len(rho), dtype=int)
     begins[starts] = 1
     cluster = np.where(sign != 0, np.cumsum(begins), 0)
-    sizes = np.bincount(cluster, np.abs(rho), minlength=len(starts) + 1)[1:]
+    beyond = np.abs(rho) - limit
+    sizes = np.bincount(cluster, beyond, minlength=len(starts) + 1)[1:]
     return cluster, sizes.tolist()

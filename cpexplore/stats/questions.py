@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import joblib
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -218,7 +219,7 @@ def _counts(table: pd.DataFrame | None) -> tuple[int | None, int | None]:
     """How many tests have a q-value, and how many rows lack an estimate."""
     if table is None or "estimate" not in table:
         return None, None
-    n_missing = int(table["estimate"].isna().sum())
+    n_missing = int(np.count_nonzero(table["estimate"].isna()))
     if "q_value" not in table:
         return 0, n_missing
     tests = table.dropna(subset="q_value")
@@ -229,6 +230,6 @@ def _counts(table: pd.DataFrame | None) -> tuple[int | None, int | None]:
 
 def _excuse(table: pd.DataFrame | None) -> str:
     """The most common note of a table without any estimate."""
-    if table is None or "note" not in table or table["estimate"].notna().any():
+    if table is None or "note" not in table or np.any(table["estimate"].notna()):
         return ""
     return str(table["note"].mode().iloc[0])

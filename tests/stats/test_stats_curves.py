@@ -7,6 +7,7 @@ import xarray as xr
 from scipy import stats
 
 from cpexplore.stats import compare_curves, level_curves
+from cpexplore.stats.curves import _label
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_curves_are_aligned_by_walk(study, curves):
 def test_curve_test_holds_its_level():
     rejected = 0
     phase = np.linspace(0, 2 * np.pi, 51)
-    for seed in range(100):
+    for seed in range(80):
         rng = np.random.default_rng(seed)
         child = np.repeat(np.arange(40), 2)
         own = rng.normal(size=(40, 3)) @ np.stack(
@@ -76,7 +77,41 @@ def test_curve_test_holds_its_level():
             data, index, outcome="stage", groups="who", n_permutations=99, rng=seed
         )
         rejected += (table["p_value"] <= 0.05).any()
-    assert rejected / 100 <= 0.11
+    assert rejected / 80 <= 0.11
+
+
+def test_the_size_of_a_cluster_is_what_exceeds_the_limit():
+    rho = np.array([0.1, 0.5, 0.4, -0.4, 0.0, 0.3])
+    cluster, sizes = _label(rho, np.full(6, 0.3))
+    assert cluster.tolist() == [0, 1, 1, 2, 0, 0]
+    np.testing.assert_allclose(sizes, [0.3, 0.1])
+
+
+def test_curves_without_whole_walks_say_so(study, curves):
+    _, index = study
+    curves["ankle"] = curves["hip"].where(curves["phase"] != 50)
+    only = index.index[index["gmfcs"] == "II"].to_numpy()
+    curves["foot"] = curves["hip"].where(curves["walk"].isin(only))
+    few = index.index[index["patient_id"] < "p04"].to_numpy()
+    curves["toe"] = curves["hip"].where(curves["walk"].isin(few))
+    table = compare_curves(curves, index, n_permutations=49, rng=0)
+    notes = table.groupby("curve")["note"].first().to_dict()
+    assert notes == {
+        "hip": "",
+        "knee": "",
+        "ankle": "no walk has the whole curve",
+        "foot": "only level II has the whole curve",
+        "toe": "an interval or test needs 5 patients; there are 4",
+    }
+    without = table[table["note"] != ""]
+    assert without[["estimate", "p_value", "q_value"]].isna().all(axis=None)
+    means = level_curves(curves, index, n_resamples=50, rng=0)
+    toe = means[means["curve"] == "toe"]
+    assert toe["ci_low"].isna().all()
+    assert toe.groupby("level")["n_patients"].first().sum() == 4
+    ankle = means[means["curve"] == "ankle"]
+    assert ankle["estimate"].isna().all()
+    assert (ankle["n_rows"] == 0).all()
 
 
 def test_level_curves_are_means_with_an_interval(study, curves):
