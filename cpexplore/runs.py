@@ -117,8 +117,12 @@ class Run:
     @cached_property
     def statistics(self) -> dict[str, pd.DataFrame]:
         """The tables of ``statistics/``, by name."""
-        folder = self.path / "statistics"
-        return {file.stem: pd.read_csv(file) for file in sorted(folder.glob("*.csv"))}
+        return self._folder("statistics")
+
+    @cached_property
+    def calibration(self) -> dict[str, pd.DataFrame]:
+        """The tables of ``calibration/``: ``reliability``, ``coverage``, ``risk``."""
+        return self._folder("calibration")
 
     def walk(self, walk_id: str) -> xr.Dataset:
         """Read one cleaned walk.
@@ -148,6 +152,10 @@ class Run:
                 f"`cpexplore run --out {self.path}`."
             )
         return file
+
+    def _folder(self, name: str) -> dict[str, pd.DataFrame]:
+        files = sorted((self.path / name).glob("*.csv"))
+        return {file.stem: pd.read_csv(file) for file in files}
 
     def _table(self, name: str) -> pd.DataFrame:
         return pd.read_parquet(self._file(name))

@@ -8,7 +8,7 @@ import xarray as xr
 
 from cpexplore import gait, gmfcs, learning
 from cpexplore.learning import FoldModels
-from cpexplore.learning.calibration import conformal_thresholds, prediction_sets
+from cpexplore.learning.conformal import conformal_thresholds, prediction_sets
 from cpexplore.learning.threads import one_thread
 from cpexplore.pipeline.saliency import explain_windows
 from cpexplore.runs import Explanation, Run

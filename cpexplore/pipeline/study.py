@@ -20,8 +20,10 @@ from tqdm.auto import tqdm
 from cpexplore import gait, learning
 from cpexplore._validation import check_option, check_range
 from cpexplore.cohort import Cohort, make_folds
+from cpexplore.io.files import write_atomic
 from cpexplore.io.store import write_store
 from cpexplore.models import STGCNConfig
+from cpexplore.pipeline.calibrating import calibration_tables
 from cpexplore.pipeline.records import claim, config_of, environment
 from cpexplore.pipeline.saliency import (
     joint_ranking,
@@ -229,6 +231,12 @@ def _models(study: Study) -> None:
     )
 
 
+def _calibration(study: Study) -> None:
+    for name, table in calibration_tables(study.finished, seed=study.seed).items():
+        target = study.out / "calibration" / f"{name}.csv"
+        write_atomic(target, lambda file, t=table: t.to_csv(file, index=False))
+
+
 def _saliency(study: Study) -> None:
     saliency = study_saliency(
         study.finished, study.windows, study.cleaned, n_jobs=study.n_jobs
@@ -251,6 +259,7 @@ _STAGES: tuple[tuple[str, tuple[str, ...], Callable[[Study], None]], ...] = (
     ("clean", (FILES["walks"],), _clean),
     ("features", (FILES["features"],), _features),
     ("models", (FILES["oof"], FILES["metrics"], FILES["comparisons"]), _models),
+    ("calibration", ("calibration/risk.csv",), _calibration),
     ("saliency", (FILES["saliency"],), _saliency),
     ("statistics", ("statistics/questions.csv",), _statistics),
     ("report", ("report.html",), _report),

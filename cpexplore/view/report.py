@@ -11,6 +11,7 @@ from cpexplore.gait import detect_events, joint_angles
 from cpexplore.io.files import write_atomic
 from cpexplore.runs import Run
 from cpexplore.view import html, plots
+from cpexplore.view.confidence import confidence_pictures
 from cpexplore.view.labels import feature_label, model_label
 from cpexplore.view.player import Clip, html_fragments, make_clip, walk_saliency
 from cpexplore.view.player.clip import method_label
@@ -85,6 +86,7 @@ def write_report(run: Run, *, out: Path | None = None) -> Path:
         models=_model_grid(run.metrics),
         differences=_difference_grid(run.comparisons),
         model_plots=_model_plots(run),
+        confidence_plots=confidence_pictures(run.calibration),
         saliency_plots=_saliency_plots(run),
         players=_players(run),
         association=_association_grid(run),
@@ -243,7 +245,7 @@ def _players(run: Run) -> list[dict[str, str]]:
     walk_ids = list(dict.fromkeys(run.saliency["window_walk_id"].values.tolist()))
     levels = run.index["gmfcs"].astype(str)
     first = {levels[walk_id]: walk_id for walk_id in reversed(walk_ids)}
-    chosen = [first[level] for level in gmfcs.LEVELS if level in first][:3]
+    chosen = [first[level] for level in gmfcs.LEVELS if level in first]
     answers = _answers(run)
     fragments = html_fragments([first_window(run, walk_id) for walk_id in chosen])
     return [

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import special
 
 from cpexplore import gmfcs
 from cpexplore.cohort import Cohort, make_index
 from cpexplore.learning import CrossvalSpec, FitConfig
+from cpexplore.learning.metrics import PROBABILITIES
 from cpexplore.models import STGCNConfig
 from cpexplore.skeleton import keypoint_set
 from cpexplore.walks import make_walk
@@ -104,3 +106,19 @@ def _walk(walk_id: str):
 def study() -> Study:
     """The study, made once; nothing may change it."""
     return make_study()
+
+
+def _oof(rng, n, *, shares=(0.34, 0.35, 0.28, 0.03)) -> pd.DataFrame:
+    """Predictions of a model ``m``, one walk per child, that know the level roughly."""
+    target = rng.choice(4, size=n, p=shares)
+    seen = target[:, None] + rng.normal(0, 0.8, (n, 1))
+    proba = special.softmax(-((np.arange(4) - seen) ** 2), axis=1)
+    table = pd.DataFrame(proba, columns=list(PROBABILITIES))
+    table["walk_id"] = table["patient_id"] = [f"p{i}" for i in range(n)]
+    table["gmfcs"] = gmfcs.decode(target)
+    return table.assign(model="m", seed=0, fold=np.arange(n) % 5, n_windows=1)
+
+
+@pytest.fixture(scope="session")
+def make_oof():
+    return _oof

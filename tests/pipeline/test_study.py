@@ -31,6 +31,13 @@ def test_a_run_holds_every_part(small_run):
         assert small_run.has(name), name
     assert (small_run.path / "report.html").stat().st_size > 10_000
     assert list((small_run.path / "checkpoints").glob("*.safetensors"))
+    assert set(small_run.calibration) == {"coverage", "reliability", "risk"}
+    judged = set(small_run.calibration["risk"]["model"])
+    assert judged == {"features_logit", "skeleton", "fusion_cross_attention"}
+    error = 1 - small_run.metrics.set_index(["metric", "model"])["estimate"]
+    whole = small_run.calibration["risk"].query("coverage == 1").set_index("model")
+    for model, risk in whole["risk"].items():
+        assert risk == pytest.approx(error["accuracy", model])
     assert set(small_run.statistics) == {
         *QUESTIONS,
         "odds_ratios_adjusted",

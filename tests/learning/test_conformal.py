@@ -1,0 +1,91 @@
+"""Conformal sets: exact quantiles, coverage in simulation, no gaps."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cpexplore import gmfcs
+from cpexplore.learning.conformal import (
+    conformal_sets,
+    conformal_thresholds,
+    coverage_by_level,
+    inclusion_scores,
+    prediction_sets,
+)
+from cpexplore.learning.metrics import PROBABILITIES
+
+
+@given(
+    st.lists(
+        st.lists(st.floats(0.01, 1), min_size=4, max_size=4), min_size=1, max_size=5
+    ),
+    st.lists(st.floats(0, 1), min_size=4, max_size=4),
+)
+def test_sets_have_no_gap_and_hold_the_most_probable_level(rows, limits):
+    proba = np.array(rows) / np.sum(rows, axis=1, keepdims=True)
+    thresholds = dict(zip(gmfcs.LEVELS, limits, strict=True))
+    for p, levels in zip(proba, prediction_sets(proba, thresholds), strict=True):
+        codes = gmfcs.encode(levels)
+        assert (np.diff(codes) == 1).all()
+        assert p.argmax() in codes
+        inside = inclusion_scores(p[None])[0] <= limits
+        assert set(np.flatnonzero(inside)) <= set(codes)
+
+
+def test_inclusion_scores_by_hand():
+    scores = inclusion_scores(np.array([[0.5, 0.1, 0.3, 0.1], [0.1, 0.2, 0.3, 0.4]]))
+    expected = [[0.0, 0.5, 0.6, 0.9], [0.9, 0.7, 0.4, 0.0]]
+    np.testing.assert_allclose(scores, expected)
+
+
+def test_sets_cover_every_level_also_the_rare_one(rng, make_oof):
+    train, test = make_oof(rng, 2000), make_oof(rng, 40_000)
+    thresholds = conformal_thresholds(train, coverage=0.9)
+    sets = prediction_sets(test[list(PROBABILITIES)].to_numpy(), thresholds)
+    covered = pd.Series(
+        [level in s for level, s in zip(test["gmfcs"], sets, strict=True)]
+    )
+    by_level = covered.groupby(test["gmfcs"], observed=True).mean()
+    assert (by_level > 0.85).all()
+    assert by_level["I"] < 0.97
+
+
+def test_the_threshold_is_the_conformal_quantile():
+    proba = np.column_stack([np.linspace(0.01, 0.49, 19), np.zeros((19, 3))])
+    proba[:, 1] = 1 - proba[:, 0]
+    table = pd.DataFrame(proba, columns=list(PROBABILITIES))
+    table = table.assign(gmfcs=gmfcs.decode([0] * 19), patient_id=np.arange(19))
+    thresholds = conformal_thresholds(table, coverage=0.9)
+    assert thresholds["I"] == pytest.approx(np.sort(proba[:, 1])[17])
+    assert np.isinf(thresholds["II"])
+
+
+def test_nine_children_are_the_least_for_ninety_per_cent(rng, make_oof):
+    table = make_oof(rng, 400, shares=(1.0, 0, 0, 0))
+    assert np.isinf(conformal_thresholds(table.head(8))["I"])
+    assert np.isfinite(conformal_thresholds(table.head(9))["I"])
+
+
+def test_one_walk_per_child_calibrates(rng, make_oof):
+    table = make_oof(rng, 40, shares=(1.0, 0, 0, 0))
+    table["patient_id"] = [f"p{i // 10}" for i in range(40)]
+    assert np.isinf(conformal_thresholds(table)["I"])
+
+
+def test_cross_conformal_sets_and_their_coverage(rng, make_oof):
+    oof = make_oof(rng, 1200)
+    sets = conformal_sets(oof, model="m")
+    assert sorted(sets["walk_id"]) == sorted(oof["walk_id"])
+    table = coverage_by_level(sets).set_index("level")
+    assert table["n_patients"].sum() == 1200
+    assert (table["ci_high"] >= 0.9).all()
+    assert table["mean_size"].between(1, 4).all()
+    assert (table["ci_low"] < table["estimate"]).all()
+
+
+def test_unknown_models_are_named(rng, make_oof):
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        conformal_sets(make_oof(rng, 20), model="n")
+    assert str(error.value) == "`model` must be one of 'm'; got 'n'."
