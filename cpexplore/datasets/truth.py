@@ -2,8 +2,8 @@
 
 ::
 
-    simulation.json   which cohort, and the hash of the simulator's parameters
-    parameters.csv    every parameter, with its status and source
+    simulation.json   which cohort, and the hashes of the simulator's parameters
+    parameters.csv    every parameter and constant, with its status and source
     children.parquet  one row per walk: severity, patterns, device, speed, camera, ...
     events.parquet    one row per event: walk_id, side, event, time_s, bout
     signals.parquet   one row per frame: angles, contacts, swaps, the true projection;
@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cpexplore.runs import write_json
-from cpexplore.simulate import PARAMETERS, Truth
+from cpexplore.simulate import CONSTANTS, PARAMETERS, Truth
 
 FOLDER = "truth"
 """Name of the folder in that of the cohort."""
@@ -88,8 +88,10 @@ class TruthWriter:
         self._open: dict[str, pq.ParquetWriter] = {}
         folder.mkdir()
         about = {"cohort": cohort, "parameters": PARAMETERS.hash()}
+        about["constants"] = CONSTANTS.hash()
         write_json(folder / "simulation.json", about)
-        PARAMETERS.table().to_csv(folder / "parameters.csv")
+        tables = pd.concat([PARAMETERS.table(), CONSTANTS.table()])
+        tables.to_csv(folder / "parameters.csv")
 
     def __enter__(self) -> "TruthWriter":
         return self

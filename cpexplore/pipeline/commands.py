@@ -14,7 +14,7 @@ from cpexplore.io import read_walk
 from cpexplore.io.files import write_atomic
 from cpexplore.pipeline.explaining import explain
 from cpexplore.runs import Run, load_run
-from cpexplore.simulate import PARAMETERS, PRESETS, preset_cohort
+from cpexplore.simulate import CONSTANTS, PARAMETERS, PRESETS, preset_cohort
 from cpexplore.view.explanation import write_explanation
 
 SAMPLE = "sample:"
@@ -187,8 +187,8 @@ def simulate_to_folder(
         str(out),
         f"{len(cohort)} simulated walks of {cohort.index['patient_id'].nunique()} "
         f"children; levels {', '.join(f'{k} {n}' for k, n in levels.items())}.",
-        f"cohort {cohort.name}, simulator parameters {PARAMETERS.hash()}; what really "
-        f"happened is in {out / TRUTH}.",
+        f"cohort {cohort.name}, simulator parameters {PARAMETERS.hash()}, constants "
+        f"{CONSTANTS.hash()}; what really happened is in {out / TRUTH}.",
     ]
 
 

@@ -10,6 +10,7 @@ from cpexplore.simulate.cohort import (
     planted_cohort,
     preset_cohort,
 )
+from cpexplore.simulate.constants import CONSTANTS, Constants
 from cpexplore.simulate.planted import PLANTS, Plant
 from cpexplore.simulate.published import (
     measure,
@@ -20,12 +21,14 @@ from cpexplore.simulate.traits import Limb
 from cpexplore.simulate.walk import Truth, simulate_walk
 
 __all__ = [
+    "CONSTANTS",
     "PARAMETERS",
     "PLANTS",
     "PRESETS",
     "WORLDS",
     "Camera",
     "Child",
+    "Constants",
     "Limb",
     "Parameters",
     "Plant",

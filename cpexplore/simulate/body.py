@@ -10,16 +10,17 @@ import numpy as np
 from cpexplore.simulate import chain, gait
 from cpexplore.simulate.assumptions import PARAMETERS
 from cpexplore.simulate.children import Child
+from cpexplore.simulate.constants import CONSTANTS
 from cpexplore.simulate.gait import Course, LegMotion
 from cpexplore.skeleton import keypoint_set
 
 KEYPOINTS = keypoint_set("body_25").keypoints
 
-_TRUNK, _HEAD = 0.58, 0.22
-_UPPER_ARM, _FOREARM = 0.355, 0.28
-_HIP_HALF, _SHOULDER_HALF = 0.095, 0.20
+_TRUNK, _HEAD = CONSTANTS.trunk, CONSTANTS.head
+_UPPER_ARM, _FOREARM = CONSTANTS.upper_arm, CONSTANTS.forearm
+_HIP_HALF, _SHOULDER_HALF = CONSTANTS.hip_half, CONSTANTS.shoulder_half
 _NOD_DEG = 4.0
-_SMALL_TOE = (0.165, 0.05)
+_SMALL_TOE = CONSTANTS.small_toe
 _FACE = {
     "nose": (0.10, 0.0, 0.0),
     "eye": (0.08, 0.045, 0.035),

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from cpexplore.simulate.assumptions import PARAMETERS
+from cpexplore.simulate.constants import CONSTANTS
 
-WIDTH, HEIGHT = 1280, 720
+WIDTH, HEIGHT = CONSTANTS.picture_px
 """Picture size, px."""
 
 
@@ -33,11 +34,13 @@ def draw_camera(rng: np.random.Generator) -> Camera:
     distance = rng.uniform(*PARAMETERS.camera_m)
     return Camera(
         distance_m=distance,
-        height_m=rng.uniform(0.8, 1.3),
-        yaw_deg=2.0 * rng.standard_normal(),
-        roll_deg=0.6 * rng.standard_normal(),
-        focal_px=WIDTH * distance / rng.uniform(9.5, 10.5),
-        pan=rng.uniform(0.3, 0.8) if rng.random() < PARAMETERS.panning_share else 0.0,
+        height_m=rng.uniform(*CONSTANTS.camera_height_m),
+        yaw_deg=CONSTANTS.camera_yaw_sd * rng.standard_normal(),
+        roll_deg=CONSTANTS.camera_roll_sd * rng.standard_normal(),
+        focal_px=WIDTH * distance / rng.uniform(*CONSTANTS.view_m),
+        pan=rng.uniform(*CONSTANTS.pan)
+        if rng.random() < PARAMETERS.panning_share
+        else 0.0,
     )
 
 

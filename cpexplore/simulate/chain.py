@@ -11,8 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import block_diag, cho_factor, cho_solve
 
-THIGH, SHANK = 0.5, 0.5
-HEEL_BACK, TOE_AHEAD, ANKLE_HEIGHT = 0.055, 0.195, 0.07
+from cpexplore.simulate.constants import CONSTANTS
+
+THIGH, SHANK = CONSTANTS.thigh, CONSTANTS.shank
+HEEL_BACK, TOE_AHEAD = CONSTANTS.heel_back, CONSTANTS.toe_ahead
+ANKLE_HEIGHT = CONSTANTS.ankle_height
 FOOT = HEEL_BACK + TOE_AHEAD
 """Distance from heel to big toe."""
 

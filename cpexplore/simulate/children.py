@@ -13,6 +13,7 @@ import numpy as np
 from cpexplore._validation import check_option, check_range
 from cpexplore.gmfcs import LEVELS
 from cpexplore.simulate.assumptions import PARAMETERS
+from cpexplore.simulate.constants import CONSTANTS
 from cpexplore.simulate.traits import (
     Limb,
     Person,
@@ -241,8 +242,8 @@ def _visit(
     carrier = _carrier(level, world=world, rng=rng)
     age = min(person.age_years + visit * rng.uniform(0.6, 1.6), 20.0)
     height = typical_height(age) * PARAMETERS.height_ratio[carrier]
-    height *= 1 + 0.045 * person.height_z
-    leg = 0.52 * height
+    height *= 1 + CONSTANTS.height_spread * person.height_z
+    leg = CONSTANTS.leg_per_height * height
     keep = PARAMETERS.same_child_r
     fresh = np.sqrt(1 - keep) * rng.normal(size=3)
     residuals = np.sqrt(keep) * person.residuals + fresh
@@ -289,7 +290,7 @@ def _n_frames(rng: np.random.Generator) -> int:
 
 def _typical_child(patient_id: str, *, rng: np.random.Generator) -> Child:
     age = float(np.clip(rng.normal(11, 4), 4, 18))
-    height = typical_height(age) * (1 + 0.045 * rng.normal())
+    height = typical_height(age) * (1 + CONSTANTS.height_spread * rng.normal())
     return Child(
         walk_id=patient_id,
         patient_id=patient_id,
@@ -300,7 +301,7 @@ def _typical_child(patient_id: str, *, rng: np.random.Generator) -> Child:
         age_years=round(age, 1),
         sex=str(rng.choice(("female", "male"))),
         height_m=round(height, 3),
-        leg_length_m=round(0.52 * height, 3),
+        leg_length_m=round(CONSTANTS.leg_per_height * height, 3),
         side_affected="none",
         device="none",
         limbs=(Limb(), Limb()),

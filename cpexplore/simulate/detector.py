@@ -12,6 +12,7 @@ from scipy.signal import lfilter
 from cpexplore.simulate.assumptions import PARAMETERS
 from cpexplore.simulate.camera import WIDTH
 from cpexplore.simulate.children import Child
+from cpexplore.simulate.constants import CONSTANTS
 from cpexplore.skeleton import keypoint_set
 
 KEYPOINTS = keypoint_set("body_25").keypoints
@@ -23,7 +24,6 @@ _FACE = np.array([k.endswith(("eye", "ear")) for k in KEYPOINTS])
 _HANDS = np.array([k.endswith("wrist") for k in KEYPOINTS])
 _SIDE = np.array([{"l": -1, "r": 1}.get(k[0], 0) * ("_" in k) for k in KEYPOINTS])
 _SIDE[KEYPOINTS.index("mid_hip")] = 0
-_CLEARNESS = {"toe": 0.74, "heel": 0.74, "wrist": 0.74, "elbow": 0.80, "ankle": 0.82}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,15 +89,15 @@ def _other_person(
     clean: np.ndarray, *, chance: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Follow someone taller and out of step beside the child for a moment."""
-    happens, length = rng.random() < chance, int(rng.integers(5, 26))
+    happens, length = rng.random() < chance, _length(CONSTANTS.other_frames, rng=rng)
     begin = int(rng.integers(0, len(clean) - length))
-    aside = rng.choice((-1, 1)) * rng.uniform(60, 200)
+    aside = rng.choice((-1, 1)) * rng.uniform(*CONSTANTS.other_aside_px)
     if not happens:
         return clean
     seen, piece = clean.copy(), slice(begin, begin + length)
     ground = clean[piece, :, 1].max(axis=1)[:, None, None]
     feet = np.concatenate([clean[piece, 8:9, :1], ground], axis=2)
-    adult = 1.35 * (np.roll(clean, 7, axis=0)[piece] - feet)
+    adult = CONSTANTS.other_size * (np.roll(clean, 7, axis=0)[piece] - feet)
     seen[piece] = feet + adult + np.array([aside, 0.0])
     return seen
 
@@ -110,25 +110,28 @@ def _farness(depth: np.ndarray) -> np.ndarray:
 
 
 def _crossing(clean: np.ndarray, leg_px: float) -> np.ndarray:
-    """1 where the ankles lie over each other, 0 beyond 0.15 leg lengths (n,)."""
+    """1 where the ankles lie over each other, 0 where they are far apart (n,)."""
     apart = np.abs(clean[:, _LEFT_LEG[2], 0] - clean[:, _RIGHT_LEG[2], 0])
-    return np.clip(1 - apart / (0.15 * leg_px), 0, 1)
+    return np.clip(1 - apart / (CONSTANTS.crossing_reach * leg_px), 0, 1)
 
 
 def _confidence(
     far: np.ndarray, crossing: np.ndarray, *, walker: bool, rng: np.random.Generator
 ) -> np.ndarray:
+    small, at_best = CONSTANTS.confidence_small, CONSTANTS.confidence
     usual = np.array(
         [
-            next((c for part, c in _CLEARNESS.items() if k.endswith(part)), 0.86)
+            next((c for part, c in small.items() if k.endswith(part)), at_best)
             for k in KEYPOINTS
         ]
     )
     leg = np.isin(np.arange(len(KEYPOINTS)), np.r_[_LEFT_LEG, _RIGHT_LEG])
-    level = usual - 0.12 * far - 0.22 * far * leg * crossing[:, None]
-    level = level - 0.5 * far * _FACE - 0.07 * walker * (leg | _HANDS)
-    wobble = _slow_noise(far.shape, memory=0.8, rng=rng)
-    return np.clip(level + 0.06 * wobble, 0.02, 0.98)
+    lost = CONSTANTS.confidence_lost
+    level = usual - lost["far"] * far - lost["crossing"] * far * leg * crossing[:, None]
+    level = level - lost["far_face"] * far * _FACE
+    level = level - lost["walker"] * walker * (leg | _HANDS)
+    wobble = _slow_noise(far.shape, memory=CONSTANTS.confidence_memory, rng=rng)
+    return np.clip(level + CONSTANTS.confidence_wobble * wobble, 0.02, 0.98)
 
 
 def _jitter(
@@ -141,8 +144,10 @@ def _jitter(
     """Between 1 and 2 % of leg length near, half as much again far (n, 25, 2)."""
     farther = 1 + (PARAMETERS.far_jitter - 1) * far
     sd = rng.uniform(*PARAMETERS.jitter) * leg_px * farther
-    sd = sd * (0.8 + 1.5 * np.clip(0.8 - confidence, 0, 1))
-    noise = _slow_noise((*confidence.shape, 2), memory=0.4, rng=rng)
+    least, rise = CONSTANTS.jitter_by_confidence
+    sd = sd * (least + rise * np.clip(0.8 - confidence, 0, 1))
+    shape = (*confidence.shape, 2)
+    noise = _slow_noise(shape, memory=CONSTANTS.jitter_memory, rng=rng)
     return sd[..., None] * noise
 
 
@@ -152,7 +157,7 @@ def _swaps(crossing: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
     begin = rng.random(len(crossing)) < chance * (crossing > 0.3)
     swapped = np.zeros(len(crossing), dtype=bool)
     for frame in np.flatnonzero(begin):
-        swapped[frame : frame + rng.integers(1, 5)] = True
+        swapped[frame : frame + _length(CONSTANTS.swap_frames, rng=rng)] = True
     return swapped
 
 
@@ -173,15 +178,23 @@ def _missing(
 ) -> np.ndarray:
     """Single misses, the far face, stretches without a leg, frames without a child."""
     n, v = confidence.shape
-    missing = rng.random((n, v)) < 0.15 * np.clip(0.65 - confidence, 0, 1)
-    missing |= _FACE & (far > 0.5) & (rng.random((n, v)) < 0.7)
-    for begin, stop in _stretches(n, share=lost_share, mean=70, rng=rng):
+    rise, below = CONSTANTS.missed
+    missing = rng.random((n, v)) < rise * np.clip(below - confidence, 0, 1)
+    missing |= _FACE & (far > 0.5) & (rng.random((n, v)) < CONSTANTS.far_face_missed)
+    frames, share = CONSTANTS.leg_lost
+    for begin, stop in _stretches(n, share=lost_share, mean=frames, rng=rng):
         leg = (_LEFT_LEG, _RIGHT_LEG)[rng.integers(2)]
         hidden = leg[rng.integers(1, 3) :]
-        missing[begin:stop, hidden] |= rng.random((stop - begin, len(hidden))) < 0.9
-    for begin, stop in _stretches(n, share=0.004, mean=4, rng=rng):
+        missing[begin:stop, hidden] |= rng.random((stop - begin, len(hidden))) < share
+    share, frames = CONSTANTS.child_lost
+    for begin, stop in _stretches(n, share=share, mean=frames, rng=rng):
         missing[begin:stop] = True
     return missing
+
+
+def _length(ends: tuple[int, int], *, rng: np.random.Generator) -> int:
+    """A number of frames between two ends, both possible."""
+    return int(rng.integers(ends[0], ends[1] + 1))
 
 
 def _stretches(

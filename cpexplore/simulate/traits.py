@@ -60,7 +60,10 @@ def draw_person(rng: np.random.Generator, *, ranks: np.ndarray) -> Person:
 
 
 def typical_height(age_years: float) -> float:
-    """Height of a typical child, m (105, 125, 155 cm at 3.5, 6.5, 12.5 years)."""
+    """Height of a typical child, m; 2 to 5 cm below the PhysioNet gait-maturation set.
+
+    An assumption: that set has 105, 125 and 155 cm at 3-4, 6-7 and 11-14 years.
+    """
     ages, heights = (
         (2, 3.5, 6.5, 9.5, 12.5, 15, 18),
         (0.88, 1, 1.2, 1.37, 1.53, 1.65, 1.7),

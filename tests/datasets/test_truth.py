@@ -14,7 +14,7 @@ from cpexplore.datasets import load_gaitlab, simulated, write_gaitlab
 from cpexplore.datasets.native import load_native, write_native
 from cpexplore.datasets.truth import TruthWriter
 from cpexplore.io import check_path
-from cpexplore.simulate import PARAMETERS, cohort_of, draw_children
+from cpexplore.simulate import CONSTANTS, PARAMETERS, cohort_of, draw_children
 
 N_WALKS = 9
 
@@ -59,7 +59,11 @@ def test_the_truth_lies_in_a_folder_of_its_own(written, cohort):
         *("signals.parquet", "simulation.json"),
     ]
     about = json.loads((root / "truth" / "simulation.json").read_text())
-    assert about == {"cohort": "few", "parameters": PARAMETERS.hash()}
+    hashes = {"parameters": PARAMETERS.hash(), "constants": CONSTANTS.hash()}
+    assert about == {"cohort": "few", **hashes}
+    listed = pd.read_csv(root / "truth" / "parameters.csv", index_col="parameter")
+    assert {"blend", "thigh", "jitter_memory"} <= set(listed.index)
+    assert listed.index.is_unique
     if (root / "processed").exists():
         assert sorted(p.name for p in root.iterdir()) == ["processed", "truth"]
         files = {p.name for p in (root / "processed").iterdir() if p.is_file()}

@@ -7,7 +7,7 @@ import pytest
 
 from cpexplore.datasets.native import load_native
 from cpexplore.pipeline import simulate_to_folder
-from cpexplore.simulate import PARAMETERS
+from cpexplore.simulate import CONSTANTS, PARAMETERS
 
 
 def test_a_planted_cohort_says_where_the_level_sits(tmp_path):
@@ -17,8 +17,9 @@ def test_a_planted_cohort_says_where_the_level_sits(tmp_path):
     assert lines == [
         str(tmp_path / "out"),
         "8 simulated walks of 8 children; levels I 2, II 2, III 2, IV 2.",
-        f"cohort planted-elbow_range-8-4, simulator parameters {PARAMETERS.hash()}; "
-        f"what really happened is in {tmp_path / 'out' / 'truth'}.",
+        f"cohort planted-elbow_range-8-4, simulator parameters {PARAMETERS.hash()}, "
+        f"constants {CONSTANTS.hash()}; what really happened is in "
+        f"{tmp_path / 'out' / 'truth'}.",
     ]
     children = pd.read_parquet(tmp_path / "out" / "truth" / "children.parquet")
     assert set(children["plant"]) == {"elbow_range"}
