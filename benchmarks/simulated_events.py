@@ -26,7 +26,12 @@ from joblib import Parallel, delayed
 from scipy.interpolate import CubicSpline
 
 from cpexplore.gait import analyse_walk, default_reference, gait_pattern
-from cpexplore.gait.indices import PFKE_WINDOW, STANCE_WINDOW, couple_scores
+from cpexplore.gait.indices import (
+    PFKE_WINDOW,
+    STANCE_WINDOW,
+    couple_scores,
+    stance_pattern,
+)
 from cpexplore.gait.kinematics import ANGLES
 from cpexplore.preprocessing import clean, leg_length_px, read_audit
 from cpexplore.simulate import Child, Truth, draw_children, simulate_walk, td_children
@@ -43,6 +48,8 @@ BARS = {
     "knee_max_deg": 2.0,
 }
 SHARE_BAR_PCT = {"swaps": 95.0, "pattern": 90.0}
+RULES = {"stance": (stance_pattern, STANCE_WINDOW), "pfke": (gait_pattern, PFKE_WINDOW)}
+"""The class of ``gait_patterns``, and the published couple in mid-stance."""
 
 
 def swaps(walk: xr.Dataset, cleaned: xr.Dataset, truth: Truth) -> dict[str, int]:
@@ -146,8 +153,9 @@ def finite(errors: list[float]) -> np.ndarray:
     return size[np.isfinite(size)]
 
 
-def class_of(curves: dict[str, np.ndarray], window: np.ndarray) -> str:
+def class_of(curves: dict[str, np.ndarray], rule: str) -> str:
     """Class of a limb from its knee and ankle curves, "" with fewer than 2 cycles."""
+    pattern, window = RULES[rule]
     reference = default_reference()
     z = []
     for name, cycle in curves.items():
@@ -156,7 +164,7 @@ def class_of(curves: dict[str, np.ndarray], window: np.ndarray) -> str:
         scores = couple_scores(cycle, mean=mean, sd=sd, window=window)
         scores = scores[np.isfinite(scores)]
         z.append(float(np.median(scores)) if len(scores) > 1 else np.nan)
-    return gait_pattern(*z)[0]
+    return pattern(*z)[0]
 
 
 def clear_limbs(
@@ -176,9 +184,9 @@ def clear_limbs(
         own = measured.sel(stride=measured["side"] == side)
         ours = {name: own[name].values for name in names}
         real = {name: true_curves(truth, truth.events, side, name) for name in names}
-        for rule, window in (("stance", STANCE_WINDOW), ("pfke", PFKE_WINDOW)):
-            row[rule] = class_of(ours, window)
-            row[f"{rule}_true"] = class_of(real, window)
+        for rule in RULES:
+            row[rule] = class_of(ours, rule)
+            row[f"{rule}_true"] = class_of(real, rule)
         rows.append(row)
     return rows
 
@@ -230,7 +238,7 @@ def pattern_report(limbs: pd.DataFrame) -> pd.DataFrame:
     """Percent of clear limbs whose class is right, by rule and by what is right."""
     rows = {}
     for group, table in [("all", limbs), *limbs.groupby("group")]:
-        for rule in ("stance", "pfke"):
+        for rule in RULES:
             known = table[table[rule] != ""]
             true = known[f"{rule}_true"]
             rows[group, rule] = {

@@ -64,6 +64,8 @@ def _reason(gait: Gait, name: str, scope: str, keypoints: Iterable[str]) -> str:
     if lacking:
         return f"{gait.body.keypoint_set} has no {', '.join(lacking)}"
     if not (gait.body.bout >= 0).any():
+        if _is_inverted(gait):
+            return "the hips are below the ankles: the recording must have y down"
         return "no pass across the image with a known direction of travel"
     unseen = [k for k in keypoints if np.isnan(points[k][gait.body.bout >= 0]).all()]
     if unseen:
@@ -78,6 +80,13 @@ def _reason(gait: Gait, name: str, scope: str, keypoints: Iterable[str]) -> str:
             _few(gait, side, n, needed) for side, n in counts.items() if n < needed
         )
     return _PARTICULAR.get(name, _LAST.format(needed))
+
+
+def _is_inverted(gait: Gait) -> bool:
+    ankles = np.fmax(*gait.body.pair("ankle")[..., 1].T)
+    above = gait.body.point("mid_hip")[:, 1] - ankles
+    known = above[np.isfinite(above)]
+    return bool(len(known)) and bool(np.median(known) <= 0)
 
 
 def _n_cycles(gait: Gait, side: str) -> int:

@@ -13,6 +13,7 @@ from cpexplore.gait.indices import (
     couple_scores,
     gait_pattern,
     profile_score,
+    stance_pattern,
     variable_scores,
 )
 from cpexplore.gait.kinematics import ANGLES
@@ -135,15 +136,16 @@ def gait_patterns(gait: Gait, reference: Reference) -> pd.DataFrame:
 
     Notes
     -----
-    Differs from Sangeux et al. 2015: the boundaries are theirs, but z is the mean over
-    the whole of stance, 0 to 60 % of the cycle, not over 20 to 45 %. Rodda and Graham
-    describe knee and ankle throughout stance, and a longer window averages the
-    detector's noise and the child's own deviation: on simulated limbs the class agreed
-    more often both with the class of the true curves and with the drawn pattern. The
-    features ``pfke_knee``, ``pfke_ankle`` and ``pfke_margin`` keep 20 to 45 %.
+    Differs from Sangeux et al. 2015: z is the mean over the whole of stance, 0 to 60 %
+    of the cycle, not over 20 to 45 %, and the larger deviation names a limb with both
+    recurvatum and equinus (see :func:`cpexplore.gait.indices.stance_pattern`). Rodda
+    and Graham describe knee and ankle throughout stance, and a longer window averages
+    the detector's noise and the child's own deviation: on simulated limbs the class
+    agreed more often both with that of the true curves and with the drawn pattern. The
+    features ``pfke_knee``, ``pfke_ankle`` and ``pfke_margin`` are as published.
     """
     knee_z, ankle_z = couple(gait, reference, window=STANCE_WINDOW)
-    classes = [gait_pattern(*pair) for pair in zip(knee_z, ankle_z, strict=True)]
+    classes = [stance_pattern(*pair) for pair in zip(knee_z, ankle_z, strict=True)]
     contact = gait.curve("foot_pitch_deg")[:, 0]
     pitch = gait.side_mean(contact)
     return pd.DataFrame(

@@ -244,6 +244,34 @@ def gait_pattern(knee_z: float, ankle_z: float) -> tuple[str, float]:
     return _class(knee_z, ankle_z), float(min(edges))
 
 
+def stance_pattern(knee_z: float, ankle_z: float) -> tuple[str, float]:
+    """Rodda-Graham pattern of a limb by knee and ankle throughout stance.
+
+    Parameters
+    ----------
+    knee_z, ankle_z : float
+        Median over strides of :func:`couple_scores` over :data:`STANCE_WINDOW`.
+
+    Returns
+    -------
+    tuple of str and float
+        As :func:`gait_pattern`, but where a hyperextended knee meets an equinus ankle
+        the one that deviates more names the pattern: true equinus may bring mild
+        recurvatum with it, and recurvatum mild equinus.
+
+    Examples
+    --------
+    >>> stance_pattern(-3.0, -1.2)[0], stance_pattern(-1.2, -3.0)[0]
+    ('recurvatum', 'true equinus')
+    """
+    if not (knee_z < -1 and ankle_z <= 1):
+        return gait_pattern(knee_z, ankle_z)
+    apart = (ankle_z - knee_z) / np.sqrt(2)
+    if apart <= 0:
+        return "true equinus", float(-apart)
+    return "recurvatum", float(min(apart, -1 - knee_z, 1 - ankle_z))
+
+
 def _class(knee_z: float, ankle_z: float) -> str:
     if ankle_z < -1:
         return "true equinus" if knee_z < 1 else "jump"

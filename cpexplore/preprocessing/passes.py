@@ -56,6 +56,8 @@ def find_passes(
     The audit tells which leg looked nearer to the camera in each pass. Seen from the
     side that leg changes with the direction; where it does not, the detector may have
     exchanged the legs of a whole pass, which motion cannot show. It is not repaired.
+
+    A recording whose hips are below its ankles has no pass: it was stored with y up.
     """
     check_range("max_out_of_plane", max_out_of_plane, low=0, inclusive=False)
     check_range("min_foot_share", min_foot_share, low=0, high=1)
@@ -65,7 +67,7 @@ def find_passes(
     absent = _absent(walk)
     oblique = rolling_median(_out_of_plane(walk), window) > max_out_of_plane
     turned = rolling_median(_foot_share(walk), window) < min_foot_share
-    usable = ~absent & ~oblique & ~turned
+    usable = ~absent & ~oblique & ~turned & is_upright(walk)
     found = np.concatenate([runs(usable & (direction == s)) for s in (-1, 1)])
     found = found[np.argsort(found[:, 0])]
     steps = _steps(walk, found)
@@ -85,6 +87,24 @@ def find_passes(
         steps=steps[steps >= fewest].tolist(),
         near_side=_near_sides(walk, bout),
     )
+
+
+def is_upright(walk: xr.Dataset) -> bool:
+    """Whether the hips are above the ankles in the image, by the median frame.
+
+    Parameters
+    ----------
+    walk : xarray.Dataset
+        Any walk; one that shows no leg counts as upright.
+    """
+    position, names = walk["position"].values, walk["keypoint"].values.tolist()
+    hip, left, right = (
+        keypoint_xy(position, names, name)[:, 1]
+        for name in ("mid_hip", "left_ankle", "right_ankle")
+    )
+    below = np.fmin(left, right) - hip
+    known = below[np.isfinite(below)]
+    return bool(np.median(known) > 0) if len(known) else True
 
 
 def _absent(walk: xr.Dataset) -> np.ndarray:

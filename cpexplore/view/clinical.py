@@ -111,7 +111,7 @@ def plot_events(
                 label=f"{side}, {readable(event)}",
                 zorder=2,
             )
-            dots.set(alpha=np.clip(at["confidence"].to_numpy(), 0.2, 1))
+            dots.set(alpha=np.clip(np.asarray(at["confidence"]), 0.2, 1))
     ax.set_yticks(list(_ROWS.values()), labels=list(_ROWS))
     ax.set_ylim(-0.6, 1.6)
     ax.tick_params(axis="y", length=0)

@@ -29,11 +29,15 @@ from cpexplore.gait.indices import (
     VariabilityIndex,
     couple_scores,
     profile_score,
+    stance_pattern,
     variable_scores,
 )
 from cpexplore.gait.kinematics import ANGLES
 from cpexplore.simulate import cohort_of, td_children
 from cpexplore.simulate.curves import pattern_cycle
+
+AXES = ((1, 0), (-1, 0), (0, 1), (0, -1))
+DIAGONALS = ((0.7072, -0.7072), (-0.7072, 0.7072))
 
 
 @pytest.fixture
@@ -140,24 +144,23 @@ def test_patterns_deviate_more_than_typical_gait(analysed):
     assert sgdi["crouch"] < sgdi["TD"]
 
 
+@pytest.mark.parametrize("rule", [gait_pattern, stance_pattern])
 @given(
     knee=st.floats(-6, 6, allow_subnormal=False),
     ankle=st.floats(-6, 6, allow_subnormal=False),
 )
-def test_the_margin_is_the_distance_to_the_nearest_other_class(knee, ankle):
-    name, margin = gait_pattern(knee, ankle)
+def test_the_margin_is_the_distance_to_the_nearest_other_class(rule, knee, ankle):
+    name, margin = rule(knee, ankle)
     assert name in PATTERNS
     turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     inside = {
-        gait_pattern(
-            knee + 0.999 * margin * np.cos(t), ankle + 0.999 * margin * np.sin(t)
-        )[0]
+        rule(knee + 0.999 * margin * np.cos(t), ankle + 0.999 * margin * np.sin(t))[0]
         for t in turn
     }
     assert inside == {name} or margin < 1e-6
     just_beyond = {
-        gait_pattern(knee + dk * (margin + 1e-6), ankle + da * (margin + 1e-6))[0]
-        for dk, da in ((1, 0), (-1, 0), (0, 1), (0, -1))
+        rule(knee + dk * (margin + 1e-6), ankle + da * (margin + 1e-6))[0]
+        for dk, da in (*AXES, *DIAGONALS)
     }
     assert just_beyond - {name}
 
