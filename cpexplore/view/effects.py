@@ -1,4 +1,4 @@
-"""Pictures of effects by level: odds ratios, thresholds, curves over the gait cycle."""
+"""What statistics show: odds ratios, thresholds, curves by level, list of tables."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from cpexplore import gmfcs
 from cpexplore._validation import check_columns
+from cpexplore.view import html
 from cpexplore.view.labels import feature_label
 
 _MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -169,6 +170,35 @@ def plot_level_curves(
     ax.set_xlim(0, 100)
     ax.set_xlabel("gait cycle (%)")
     return ax
+
+
+def question_grid(statistics: Mapping[str, pd.DataFrame]) -> html.Grid | None:
+    """List the statistical tables of a run: what each answers, or why it cannot.
+
+    Parameters
+    ----------
+    statistics : mapping of str to pandas.DataFrame
+        The tables of a run, see :attr:`cpexplore.runs.Run.statistics`.
+
+    Returns
+    -------
+    Grid or None
+        For a page; nothing where the run lacks the list of questions.
+    """
+    if "questions" not in statistics:
+        return None
+    asked = statistics["questions"].fillna({"n_tests": 0, "problem": ""})
+    rows = [
+        [
+            row["question"],
+            f"statistics/{row['table']}.csv" if row["table"] in statistics else "–",
+            f"{row['n_tests']:.0f}",
+            row["problem"],
+        ]
+        for row in asked.to_dict("records")
+    ]
+    head = ["question", "table", "tests", "remark"]
+    return html.Grid(head=head, rows=rows, text=frozenset({0, 1, 3}))
 
 
 def level_colours(levels: Sequence[object]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from cpexplore.io.files import write_atomic
 from cpexplore.runs import Run
 from cpexplore.view import html, plots
 from cpexplore.view.confidence import confidence_pictures
+from cpexplore.view.effects import question_grid
 from cpexplore.view.labels import feature_label, model_label
 from cpexplore.view.player import Clip, html_fragments, make_clip, walk_saliency
 from cpexplore.view.player.clip import method_label
@@ -94,6 +95,7 @@ def write_report(run: Run, *, out: Path | None = None) -> Path:
         selection_note=_selection_note(run.selection),
         selection=_selection_grid(run.selection),
         missing=_missing_grid(run.features, run.feature_reasons),
+        questions=question_grid(run.statistics),
         audit=_audit_grid(run),
         limits=[*_LIMITS, *(_SIMULATED_LIMITS if run.simulated else ())],
     )

@@ -13,6 +13,7 @@ from cpexplore.view.effects import (
     plot_level_curves,
     plot_odds_ratios,
     plot_threshold_odds_ratios,
+    question_grid,
 )
 
 NAMES = ["speed_llps", "cadence_spm", "sway"]
@@ -126,3 +127,20 @@ def test_tables_without_a_column_are_refused(ax, curves):
         plot_threshold_odds_ratios(odds(1, 1, 1), features=NAMES, ax=ax)
     with pytest.raises(ValueError, match=r"^`curves` lacks the columns 'level';"):
         plot_level_curves(curves.drop(columns="level"), ax=ax)
+
+
+def test_every_table_is_listed_with_what_it_answers_or_why_not():
+    asked = pd.DataFrame(
+        {
+            "table": ["trend", "redundancy"],
+            "question": ["Do means rise?", "Which say the same?"],
+            "n_tests": [59.0, np.nan],
+            "problem": [np.nan, "two must vary"],
+        }
+    )
+    grid = question_grid({"trend": asked, "questions": asked})
+    assert grid.rows == [
+        ["Do means rise?", "statistics/trend.csv", "59", ""],
+        ["Which say the same?", "–", "0", "two must vary"],
+    ]
+    assert question_grid({"trend": asked}) is None
