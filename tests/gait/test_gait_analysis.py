@@ -1,9 +1,7 @@
 """The whole way from raw tracks to features: invariances, missing data, many walks."""
 
-import os
 import re
-import subprocess
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +24,7 @@ from cpexplore.gait._body import make_body
 from cpexplore.gait._gait import make_gait
 from cpexplore.gait.catalogue import catalogue_page
 from cpexplore.gait.features import feature_series, walk_features
-from cpexplore.preprocessing import clean
+from cpexplore.preprocessing import clean, resample
 from cpexplore.simulate import cohort_of, draw_children, simulate_walk
 from cpexplore.skeleton import KEYPOINT_SETS, mirror_index
 from cpexplore.walks import convert_keypoints, make_walk
@@ -122,10 +120,6 @@ def test_exchanging_the_labels_exchanges_the_sides(cleaned):
 @pytest.mark.slow
 @pytest.mark.parametrize("fps", [50.0, 100.0])
 def test_features_hardly_depend_on_the_frame_rate(child, fps):
-    from dataclasses import replace
-
-    from cpexplore.preprocessing import resample
-
     fast = clean(simulate_walk(replace(child, n_frames=300))[0])
     one, other = gait_features(fast), gait_features(resample(fast, fps))
     for name, tolerance in (
@@ -262,8 +256,9 @@ def test_the_input_is_not_changed(raw):
 
 @pytest.mark.slow
 def test_a_cohort_is_analysed_by_id_whatever_the_jobs():
-    children = draw_children(8, seed=2)[:3]
-    cohort = cohort_of(children, name="few")
+    made = cohort_of(draw_children(8, seed=2)[:2], name="few")
+    walks = {i: made.walk(i).isel(time=slice(0, 300)) for i in made.index.index}
+    cohort = replace(made, walks=walks)
     one, two = (analyse_cohort(cohort, n_jobs=n) for n in (1, 2))
     assert one.features.equals(two.features)
     assert one.reasons.equals(two.reasons)
@@ -285,9 +280,3 @@ def test_the_page_of_the_catalogue_is_current():
     assert PAGE.read_text() == catalogue_page(), (
         "docs/CATALOGUE.md is out of date: write catalogue_page() into it"
     )
-
-
-def test_no_torch_for_a_clinician():
-    code = "import sys, cpexplore.gait; sys.exit('torch' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], env={**os.environ}, check=False)
-    assert run.returncode == 0

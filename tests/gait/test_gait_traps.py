@@ -9,6 +9,8 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cpexplore.cohort import check_disjoint
 from cpexplore.datasets import sample_walk
@@ -30,7 +32,7 @@ from cpexplore.gait.typical import PUBLISHED_SD_DEG
 from cpexplore.preprocessing import clean, resample
 from cpexplore.simulate.curves import pattern_cycle
 from cpexplore.skeleton import mirror_index
-from cpexplore.walks import convert_keypoints
+from cpexplore.walks import convert_keypoints, make_walk
 
 FOOT = ("foot_pitch_ic", "ankle_max_stance", "foot_clearance", "heel_rise_time")
 
@@ -206,6 +208,51 @@ def test_trap_15_one_cycle_is_no_mean(built_walk):
     ]
     assert found.features[right].isna().all()
     assert re.match(r"0 right cycles, 2 needed", reasons["knee_rom_right_deg"])
+
+
+STEADY = {
+    "cadence_spm": 1.0,
+    "speed_llps": 0.03,
+    "stance_mean_pct": 2.0,
+    "step_length_mean_ll": 0.01,
+    "knee_min_stance_mean_deg": 1.0,
+    "knee_max_swing_mean_deg": 1.5,
+    "knee_rom_asym_deg": 2.0,
+}
+"""Features without a side, and how much a frame rate may move them."""
+
+
+@settings(max_examples=12)
+@given(
+    mirror=st.booleans(),
+    relabel=st.booleans(),
+    before=st.integers(0, 30),
+    after=st.integers(0, 30),
+    fps=st.sampled_from([None, 25.0, 50.0, 100.0]),
+)
+def test_no_view_label_gap_or_frame_rate_changes_a_walk(
+    real, features, mirror, relabel, before, after, fps
+):
+    position, confidence = real["position"].values, real["confidence"].values
+    if mirror:
+        position = position * [-1, 1] + [1768, 0]
+    if relabel:
+        index = mirror_index(real.attrs["keypoint_set"])
+        position, confidence = position[:, index], confidence[:, index]
+    gaps = ((before, after), (0, 0))
+    walk = clean(
+        make_walk(
+            np.pad(position, (*gaps, (0, 0)), constant_values=np.nan),
+            np.pad(confidence, gaps),
+            fps=real.attrs["fps"],
+            keypoint_set=real.attrs["keypoint_set"],
+            walk_id="seen otherwise",
+        )
+    )
+    found = gait_features(walk if fps is None else resample(walk, fps))
+    for name, tolerance in STEADY.items():
+        close = tolerance if fps else 0.01
+        assert found[name] == pytest.approx(features[name], abs=close), name
 
 
 def test_a_recording_with_y_up_is_told_so_and_not_measured(real):

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def recordings():
     children = draw_children(8, seed=3, min_per_level=2)
-    return [simulate_walk(child) for child in children[:8]]
+    return [simulate_walk(child) for child in children[:5]]
 
 
 def marked(walk):
