@@ -35,7 +35,7 @@ def truth_table(cohort: Cohort, file: Path) -> pd.DataFrame:
 
 def true_features(truth: Truth) -> dict[str, float]:
     """Timing, and of each angle its values per gait cycle: mean and side difference."""
-    features = dict(truth.parameters.filter(items=["speed", "cadence", "stance"]))
+    features = dict(truth.parameters)
     cycles = {side: true_cycles(truth, side) for side in ("left", "right")}
     for name, angle in truth.angles.data_vars.items():
         by_side = [
