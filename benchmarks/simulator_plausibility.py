@@ -51,7 +51,7 @@ def sagittal_index(children: list, *, n_jobs: int) -> pd.DataFrame:
     levels = cohort.index["gmfcs"].reindex(index.index)
     r = spearmanr(gmfcs.encode(levels), index, nan_policy="omit").statistic
     drops = -np.diff(index.groupby(levels, observed=True).mean())
-    source = "GDI against GMFCS -.44 (PubMed 24079975); the plane is another"
+    source = "GDI with GMFCS −.44 (PubMed 24079975)"
     return judged(
         [
             ("r(sGDI, level), Spearman", "all", -0.5, 0.15, r, "derived", source),

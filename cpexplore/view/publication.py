@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -80,11 +81,23 @@ def letter(ax: Axes, text: str) -> None:
     ax.set_title(text, loc="left", fontsize=8, fontweight="bold")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the numbers of a figure come from, when not from a run."""
+
+    statement: str
+    """What they are about, as :func:`data_statement` says it of a run."""
+    config: Mapping[str, Any]
+    """What was asked for."""
+    name: str
+    """Of the file that holds them."""
+
+
 def save_figure(
     figure: Figure,
     stem: Path,
     *,
-    run: Run,
+    run: Run | Origin,
     data: Mapping[str, pd.DataFrame],
     caption: str,
 ) -> list[Path]:
@@ -96,7 +109,7 @@ def save_figure(
         The drawing; closed afterwards.
     stem : path
         Folder and name without suffix.
-    run : Run
+    run : Run or Origin
         Where the numbers come from.
     data : mapping of str to DataFrame
         The plotted numbers; written as ``<stem>_<name>.csv``.
@@ -133,16 +146,24 @@ def data_statement(run: Run) -> str:
     return f"{kind}: {n_patients} patients, {len(index)} walks."
 
 
-def _record(run: Run, data: Mapping[str, pd.DataFrame], caption: str) -> dict[str, Any]:
+def _record(
+    source: Run | Origin, data: Mapping[str, pd.DataFrame], caption: str
+) -> dict[str, Any]:
+    if isinstance(source, Run):
+        source = Origin(
+            statement=data_statement(source),
+            config=source.config,
+            name=source.path.name,
+        )
     digest = sha256()
     for name in sorted(data):
         digest.update(data[name].to_csv(index=False).encode())
     packages = ("cpexplore", "matplotlib", "numpy", "pandas", "seaborn")
     return {
-        "caption": f"{data_statement(run)} {caption}",
-        "config": run.config,
+        "caption": f"{source.statement} {caption}",
+        "config": dict(source.config),
         "data_sha256": digest.hexdigest(),
-        "run": run.path.name,
+        "run": source.name,
         "versions": {package: version(package) for package in packages},
     }
 
