@@ -17,6 +17,7 @@ import time
 import numpy as np
 import pandas as pd
 import xarray as xr
+from joblib.externals.loky import get_reusable_executor
 from scipy import stats
 
 from cpexplore.gmfcs import DTYPE
@@ -83,8 +84,10 @@ def make_curves(latent: pd.DataFrame, rng: np.random.Generator) -> xr.Dataset:
     return xr.Dataset(curves, coords={"phase": phase})
 
 
-def peak_gb(who: int) -> float:
-    return resource.getrusage(who).ru_maxrss / 2**20
+def used(who: int) -> tuple[float, float]:
+    """CPU seconds and peak memory in GB."""
+    usage = resource.getrusage(who)
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
 
 
 def main() -> int:
@@ -110,14 +113,18 @@ def main() -> int:
         n_jobs=options.jobs,
     )
     seconds = time.perf_counter() - started
+    get_reusable_executor().shutdown()  # ended workers can be asked what they used
+    own_cpu, own_gb = used(resource.RUSAGE_SELF)
+    cpu, gb = used(resource.RUSAGE_CHILDREN)
     asked = tables.pop("questions")
     print(asked[["table", "n_tests", "n_missing", "problem"]].to_string(index=False))
     children = index["patient_id"].nunique()
     print(f"walks, children      {len(index):5d} {children:5d}")
     print(f"features, tables     {features.shape[1]:5d} {len(tables):5d}")
     print(f"wall time            {seconds:7.1f} s (bar: {MAX_SECONDS:.0f})")
-    print(f"peak, this process   {peak_gb(resource.RUSAGE_SELF):7.2f} GB")
-    print(f"peak, largest worker {peak_gb(resource.RUSAGE_CHILDREN):7.2f} GB")
+    print(f"CPU time             {own_cpu + cpu:7.1f} s, all processes")
+    print(f"peak, this process   {own_gb:7.2f} GB")
+    print(f"peak, largest worker {gb:7.2f} GB")
     answered = (asked["problem"] == "").all()
     return 0 if answered and seconds <= MAX_SECONDS else 1
 

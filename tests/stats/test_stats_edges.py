@@ -1,5 +1,7 @@
 """What every function must survive: singletons, infinities, a rare level, few rows."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,6 +32,15 @@ FUNCTIONS = {
 }
 
 
+WITHOUT_OUTCOME = {
+    "icc": lambda *tables: stats.icc(*tables, n_resamples=50, rng=0),
+    "agreement": lambda features, index: stats.agreement(
+        features, features**2, index, n_resamples=50, rng=0
+    ),
+    "redundancy": lambda features, index: stats.redundancy(features),
+}
+
+
 @pytest.fixture(params=list(FUNCTIONS))
 def function(request):
     return FUNCTIONS[request.param]
@@ -41,6 +52,16 @@ def test_singleton_patients_are_no_obstacle(study, function):
     table = function(features[["knee", "trunk"]], singles)
     assert table["estimate"].notna().all()
     assert (table["note"] == "").all()
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, *WITHOUT_OUTCOME])
+def test_the_order_of_rows_never_matters(study, rng, name):
+    features, index = study
+    function = (FUNCTIONS | WITHOUT_OUTCOME)[name]
+    shuffled = index.iloc[rng.permutation(len(index))]
+    one = function(features, index)
+    other = function(features.iloc[::-1], shuffled)
+    pd.testing.assert_frame_equal(one, other)
 
 
 def test_infinite_values_are_missing_values(study, function):
@@ -82,3 +103,78 @@ def test_mixed_model_without_repetition_is_the_difference_of_means(study):
     for level in ("II", "III", "IV"):
         expected = means[level] - means["I"]
         assert table.loc[f"{level} - I", "estimate"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int64", "float32", "Int64", "Float64"])
+def test_every_type_of_number_will_do(study, dtype):
+    features, index = study
+    plain = (features[["knee", "cadence"]] > 1).astype(float)
+    typed = plain.astype(dtype)
+    if dtype[0].isupper():
+        plain.iloc[::7] = np.nan
+        typed = typed.mask(plain.isna())
+    for function in (stats.associate, stats.missingness):
+        one, other = function(typed, index, **FEW), function(plain, index, **FEW)
+        pd.testing.assert_frame_equal(one, other)
+    few = {"n_resamples": 50, "rng": 0}
+    for table in (
+        stats.agreement(typed, plain, index, **few),
+        stats.icc(typed, index, **few),
+        stats.redundancy(typed),
+    ):
+        assert set(table["feature"]) == {"knee", "cadence"}
+
+
+@pytest.mark.parametrize(
+    "function", [stats.trend, stats.kruskal, stats.pairwise, stats.stability_selection]
+)
+def test_one_child_has_neither_test_nor_interval(study, function):
+    features, index = study
+    table = function(features[["knee"]], index.assign(patient_id="p00"))
+    expected = "an interval or test needs 5 patients; there are 1"
+    assert table["note"].tolist() == [expected]
+    assert table[["p_value", "ci_low", "q_value"]].isna().all(axis=None)
+
+
+def test_children_who_are_usually_at_one_level_have_no_pairs(study):
+    features, index = study
+    index["gmfcs"] = index["gmfcs"].where(index.index == index.index[0], "II")
+    index.loc[index.index[0], "gmfcs"] = "I"
+    index["patient_id"] = index["patient_id"].where(
+        index.index != index.index[0], "p01"
+    )
+    table = stats.pairwise(features[["knee", "cadence"]], index, n_resamples=9, rng=0)
+    assert table["note"].tolist() == ["only level II has the feature"] * 2
+
+
+def test_a_rare_level_has_an_estimate_without_interval(study):
+    features, index = study
+    four = index.loc[index["gmfcs"] == "IV", "patient_id"].drop_duplicates()[3:]
+    keep = index.index[~index["patient_id"].isin(four)]
+    features, index = features.loc[keep], index.loc[keep]
+    expected = "an interval or test needs 5 patients; there are 3"
+    pairs = stats.pairwise(features[["knee"]], index, n_resamples=50, rng=0)
+    rare = pairs["other"] == "IV"
+    assert pairs.loc[rare, ["estimate", "p_value"]].notna().all(axis=None)
+    assert pairs.loc[rare, ["ci_low", "ci_high"]].isna().all(axis=None)
+    assert (pairs.loc[rare, "note"] == expected).all()
+    assert (pairs.loc[~rare, "note"] == "").all()
+    shares = stats.missingness(features[["trunk"]], index, **FEW).set_index("level")
+    assert shares.loc["IV", "note"] == expected
+    assert np.isnan(shares.loc["IV", "ci_low"])
+    assert shares.loc["all", "note"] == ""
+
+
+def test_missing_patients_and_outcomes_are_named(study):
+    features, index = study
+    nameless = index["patient_id"].where(index["patient_id"] != "p03")
+    n_missing = int(nameless.isna().sum())
+    sentence = (
+        "`groups` must name the patient of every row; "
+        f"got {n_missing} missing of {len(index)} rows."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        stats.icc(features, index.assign(patient_id=nameless))
+    sentence = "`y` must be finite; got 1 missing of 3 rows. Leave them out."
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        stats.permutation_p(np.ones((3, 1)), [1.0, np.nan, 2.0], groups=[1, 2, 3])
