@@ -48,6 +48,9 @@ def despike(
     zero, and without a floor its first and last moving frames would be spikes. A point
     is not judged where less than half of the window before or after it is known: the
     median of one side of a movement is not where the point should be.
+
+    Points are judged in image coordinates: a camera that pans changes how fast they
+    move, and with it, now and then, which one is a spike.
     """
     for name, value in (
         ("window_s", window_s),
