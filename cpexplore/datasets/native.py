@@ -8,6 +8,7 @@ from cpexplore import gmfcs
 from cpexplore.cohort import Cohort
 from cpexplore.datasets.simulated import walks_to_write
 from cpexplore.datasets.truth import FOLDER as TRUTH
+from cpexplore.datasets.truth import simulator_notes
 from cpexplore.io.files import check_new_folder, write_folder_atomic
 from cpexplore.io.store import WalkStore, write_store
 
@@ -82,6 +83,7 @@ def load_native(root: str | Path) -> Cohort:
         walks=WalkStore(root / WALKS),
         labels=pd.read_parquet(root / LABELS),
         name=root.name,
+        notes=simulator_notes(root / TRUTH),
     )
 
 

@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cpexplore.io.openpose import load_json
 from cpexplore.runs import write_json
 from cpexplore.simulate import CONSTANTS, PARAMETERS, Truth
 
@@ -115,6 +116,14 @@ class TruthWriter:
             file = self._folder / f"{name}.parquet"
             self._open[name] = pq.ParquetWriter(file, table.schema, compression="zstd")
         self._open[name].write_table(table)
+
+
+def simulator_notes(folder: Path) -> tuple[str, ...]:
+    """Say with which parameters the walks beside a truth folder were made, if any."""
+    file = folder / "simulation.json"
+    about = load_json(file) if file.exists() else {}
+    known = isinstance(about, dict) and "parameters" in about
+    return (f"simulator parameters {about['parameters']}",) if known else ()
 
 
 def _signals(truth: Truth) -> pd.DataFrame:

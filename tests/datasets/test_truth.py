@@ -52,6 +52,13 @@ def test_the_cohort_comes_back_equal(written, cohort):
         xr.testing.assert_identical(back.walk(walk_id), cohort.walk(walk_id))
 
 
+def test_a_folder_says_with_which_parameters_it_was_made(cohort, tmp_path):
+    root = write_native(cohort.select(cohort.index.index[:1]), tmp_path / "out")
+    assert load_native(root).notes == cohort.notes
+    (root / "truth" / "simulation.json").unlink()
+    assert load_native(root).notes == ()
+
+
 def test_the_truth_lies_in_a_folder_of_its_own(written, cohort):
     root, _ = written
     assert sorted(file.name for file in (root / "truth").iterdir()) == [
