@@ -187,12 +187,13 @@ def question_grid(statistics: Mapping[str, pd.DataFrame]) -> html.Grid | None:
     """
     if "questions" not in statistics:
         return None
-    asked = statistics["questions"].fillna({"n_tests": 0, "problem": ""})
+    asked = statistics["questions"]
+    asked = asked.assign(problem=asked["problem"].astype(object).fillna(""))
     rows = [
         [
             row["question"],
             f"statistics/{row['table']}.csv" if row["table"] in statistics else "–",
-            f"{row['n_tests']:.0f}",
+            html.number(row["n_tests"], 0),
             row["problem"],
         ]
         for row in asked.to_dict("records")

@@ -129,18 +129,23 @@ def test_tables_without_a_column_are_refused(ax, curves):
         plot_level_curves(curves.drop(columns="level"), ax=ax)
 
 
-def test_every_table_is_listed_with_what_it_answers_or_why_not():
+@pytest.mark.parametrize(("problem", "shown"), [("two vary", "two vary"), (None, "")])
+def test_every_table_is_listed_with_what_it_answers_or_why_not(
+    problem, shown, tmp_path
+):
     asked = pd.DataFrame(
         {
             "table": ["trend", "redundancy"],
             "question": ["Do means rise?", "Which say the same?"],
-            "n_tests": [59.0, np.nan],
-            "problem": [np.nan, "two must vary"],
+            "n_tests": [59, None],
+            "problem": ["", problem],
         }
     )
+    asked.to_csv(tmp_path / "questions.csv", index=False)
+    asked = pd.read_csv(tmp_path / "questions.csv")
     grid = question_grid({"trend": asked, "questions": asked})
     assert grid.rows == [
         ["Do means rise?", "statistics/trend.csv", "59", ""],
-        ["Which say the same?", "–", "0", "two must vary"],
+        ["Which say the same?", "–", "–", shown],
     ]
     assert question_grid({"trend": asked}) is None
