@@ -85,11 +85,7 @@ def kruskal(
 
     Parameters
     ----------
-    features, index : pandas.DataFrame
-        As in :func:`trend`.
-    outcome, groups : str
-        As in :func:`trend`.
-    families : mapping of str to str, optional
+    features, index, outcome, groups, families
         As in :func:`trend`.
 
     Returns
@@ -129,9 +125,7 @@ def pairwise(
 
     Parameters
     ----------
-    features, index : pandas.DataFrame
-        As in :func:`trend`.
-    outcome, groups : str
+    features, index, outcome, groups
         As in :func:`trend`.
     families : mapping of str to str, optional
         As in :func:`trend`; all pairs of a feature are in its family.
@@ -194,6 +188,11 @@ def cliffs_delta(lower: np.ndarray, higher: np.ndarray) -> float:
     ----------
     lower, higher : arrays of shape (child,)
         Finite values of two independent groups.
+
+    Returns
+    -------
+    float
+        Between -1 and 1; 0 where neither exceeds the other more often.
 
     Examples
     --------

@@ -135,13 +135,7 @@ def imputed_effects(
 
     Parameters
     ----------
-    features, index : pandas.DataFrame
-        As in :func:`cpexplore.stats.ordinal_effects`.
-    outcome, groups : str
-        As in :func:`cpexplore.stats.ordinal_effects`.
-    covariates : sequence of str
-        As in :func:`cpexplore.stats.ordinal_effects`.
-    families : mapping of str to str, optional
+    features, index, outcome, groups, covariates, families
         As in :func:`cpexplore.stats.ordinal_effects`.
     n_imputations : int
         At least 2.

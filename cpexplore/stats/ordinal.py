@@ -116,15 +116,7 @@ def ordinal_gee(
 
     Parameters
     ----------
-    features, index : pandas.DataFrame
-        As in :func:`ordinal_effects`.
-    outcome, groups : str
-        As in :func:`ordinal_effects`.
-    covariates : sequence of str
-        As in :func:`ordinal_effects`.
-    families : mapping of str to str, optional
-        As in :func:`ordinal_effects`.
-    ci_level : float
+    features, index, outcome, groups, covariates, families, ci_level
         As in :func:`ordinal_effects`.
     n_jobs : int
         Processes; a fit takes about half a second.

@@ -38,15 +38,7 @@ def threshold_effects(
 
     Parameters
     ----------
-    features, index : pandas.DataFrame
-        As in :func:`cpexplore.stats.ordinal_effects`.
-    outcome, groups : str
-        As in :func:`cpexplore.stats.ordinal_effects`.
-    covariates : sequence of str
-        As in :func:`cpexplore.stats.ordinal_effects`.
-    families : mapping of str to str, optional
-        As in :func:`cpexplore.stats.ordinal_effects`.
-    ci_level : float
+    features, index, outcome, groups, covariates, families, ci_level
         As in :func:`cpexplore.stats.ordinal_effects`.
 
     Returns
@@ -102,13 +94,7 @@ def brant(
 
     Parameters
     ----------
-    features, index : pandas.DataFrame
-        As in :func:`cpexplore.stats.ordinal_effects`.
-    outcome, groups : str
-        As in :func:`cpexplore.stats.ordinal_effects`.
-    covariates : sequence of str
-        As in :func:`cpexplore.stats.ordinal_effects`.
-    families : mapping of str to str, optional
+    features, index, outcome, groups, covariates, families
         As in :func:`cpexplore.stats.ordinal_effects`.
 
     Returns
