@@ -20,9 +20,8 @@ from cpexplore import gait
 from cpexplore.cohort import Cohort
 from cpexplore.datasets import simulated_cohort
 from cpexplore.io.files import write_atomic
-from cpexplore.learning import cross_validate, score
-from cpexplore.learning.crossval import pairs
-from cpexplore.learning.metrics import compare
+from cpexplore.learning import compare, cross_validate, score
+from cpexplore.learning.comparison import pairs
 from cpexplore.learning.variants import DEFAULT_MODELS, VARIANTS, CrossvalSpec
 from cpexplore.pipeline.saliency import select_by_joints
 from cpexplore.runs import Run, write_table

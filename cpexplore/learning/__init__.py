@@ -1,8 +1,9 @@
 """Training, cross-validation, metrics and calibration."""
 
+from cpexplore.learning.comparison import compare
 from cpexplore.learning.crossval import cross_validate
 from cpexplore.learning.fold_models import FoldModels, load_fold_models
-from cpexplore.learning.metrics import compare, score
+from cpexplore.learning.metrics import score
 from cpexplore.learning.training import FitConfig, FitResult, fit, predict
 from cpexplore.learning.variants import CrossvalSpec
 

@@ -13,9 +13,10 @@ from tqdm.auto import tqdm
 
 from cpexplore._validation import check_range
 from cpexplore.cohort import Cohort, make_folds
+from cpexplore.learning.comparison import compare, pairs
 from cpexplore.learning.fold_task import FoldTask, Selector
 from cpexplore.learning.folds import run_fold
-from cpexplore.learning.metrics import compare, score
+from cpexplore.learning.metrics import score
 from cpexplore.learning.tables import metadata_table, missingness_table, speed_table
 from cpexplore.learning.variants import CrossvalSpec
 from cpexplore.runs import FILES, Run, write_json, write_table
@@ -116,23 +117,6 @@ def cross_validate(
     ]
     _run_folds(tasks, n_jobs=n_jobs, progress=progress)
     return _collect(out, tasks, index=cohort.index, folds=table)
-
-
-def pairs(models: list[str]) -> list[tuple[str, str]]:
-    """Which models are compared: everything with the skeleton, fusions with each other.
-
-    Examples
-    --------
-    >>> pairs(["majority", "skeleton", "fusion_cross_attention"])
-    [('fusion_cross_attention', 'skeleton'), ('skeleton', 'majority')]
-    """
-    main = "fusion_cross_attention"
-    others = [name for name in models if name not in (main, "skeleton")]
-    wanted = [(main, "skeleton"), *((main, name) for name in others)]
-    wanted += [("skeleton", name) for name in others]
-    wanted += [("fusion_legs", "skeleton_legs")]
-    known = [(a, b) for a, b in wanted if a in models and b in models]
-    return [(a, b) for a, b in known if a == "skeleton" or b != "majority"]
 
 
 def _core_features(cohort: Cohort, *, n_jobs: int) -> pd.DataFrame:

@@ -10,10 +10,9 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from cpexplore import gmfcs
-from cpexplore._validation import check_columns, check_option
+from cpexplore._validation import check_columns
 from cpexplore.learning.calibration import binned_calibration_error
 from cpexplore.stats.resampling import cluster_weights, percentile_interval
 
@@ -179,14 +178,15 @@ def score(
     ValueError
         If a column is missing or no row has a level.
     """
-    table = _known(oof, groups=groups)
+    table = known_rows(oof, groups=groups)
     rng = np.random.default_rng(rng)
     seed = int(rng.integers(2**63))
     tables = []
     for model, rows in table.groupby("model", sort=False):
-        weights = _resampled(rows[groups].to_numpy(), n_resamples=n_resamples, rng=seed)
-        scores = _scores(_predictions(rows, weights))
-        summary = _summary(scores, ci_level=ci_level)
+        patients = rows[groups].to_numpy()
+        weights = resampled_weights(patients, n_resamples=n_resamples, rng=seed)
+        scores = _scores(predictions_of(rows, weights))
+        summary = summary_of(scores, ci_level=ci_level)
         summary["n_walks"] = rows["walk_id"].nunique()
         summary["n_patients"] = rows[groups].nunique()
         tables.append(summary.assign(model=model))
@@ -195,86 +195,8 @@ def score(
     return pd.concat(tables, ignore_index=True).filter(items=columns)
 
 
-def compare(
-    oof: pd.DataFrame,
-    a: str,
-    b: str,
-    *,
-    groups: str = "patient_id",
-    n_resamples: int = 2000,
-    ci_level: float = 0.95,
-    rng: np.random.Generator | int | None = 0,
-) -> pd.DataFrame:
-    """Compare two models on the same walks: metric of ``a`` minus metric of ``b``.
-
-    Parameters
-    ----------
-    oof : pandas.DataFrame
-        As for :func:`score`; both models must have judged the same walks and seeds.
-    a, b : str
-        Names in the column ``model``.
-    groups, n_resamples, ci_level, rng
-        As for :func:`score`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``model_a, model_b, metric, estimate, ci_low, ci_high, ci_level, p_value,
-        n_walks, n_patients``; ``p_value`` is :func:`mcnemar`'s for the accuracy and
-        NaN elsewhere, where the interval is the test.
-
-    Raises
-    ------
-    ValueError
-        If a model is unknown or the two judged different walks.
-    """
-    table = _known(oof, groups=groups)
-    rows_a, rows_b = _paired(table, a, b)
-    weights = _resampled(rows_a[groups].to_numpy(), n_resamples=n_resamples, rng=rng)
-    pairs = [_predictions(rows, weights) for rows in (rows_a, rows_b)]
-    difference = {
-        (name, "all"): metric(pairs[0]) - metric(pairs[1])
-        for name, metric in METRICS.items()
-    }
-    result = _summary(difference, ci_level=ci_level).drop(columns="level")
-    right_a, right_b = (p.proba.argmax(1) == p.target for p in pairs)
-    p_value = mcnemar(right_a, right_b, groups=rows_a[groups].to_numpy())
-    result["p_value"] = np.where(result["metric"] == "accuracy", p_value, np.nan)
-    result["n_walks"] = rows_a["walk_id"].nunique()
-    result["n_patients"] = rows_a[groups].nunique()
-    result.insert(0, "model_a", a)
-    result.insert(1, "model_b", b)
-    return result
-
-
-def mcnemar(right_a: np.ndarray, right_b: np.ndarray, *, groups: np.ndarray) -> float:
-    """Test whether two models are right equally often, rows being clustered.
-
-    Parameters
-    ----------
-    right_a, right_b : bool array of shape (n,)
-        Whether each model is right about each row.
-    groups : array of shape (n,)
-        The patient of each row.
-
-    Returns
-    -------
-    float
-        Two-sided p; 1 where no row tells the models apart. With one row per patient
-        it is McNemar's test without continuity correction.
-
-    References
-    ----------
-    Yang, Sun and Hardin, A note on the tests for clustered matched-pair binary data,
-    Biometrical Journal 52 (2010) 638-652.
-    """
-    patient, _ = pd.factorize(groups)
-    gain = np.bincount(patient, weights=right_a.astype(float) - right_b)
-    spread = np.square(gain).sum()
-    return float(stats.chi2.sf(gain.sum() ** 2 / spread, 1)) if spread else 1.0
-
-
-def _known(oof: pd.DataFrame, *, groups: str) -> pd.DataFrame:
+def known_rows(oof: pd.DataFrame, *, groups: str) -> pd.DataFrame:
+    """Rows whose level is known."""
     needed = ["walk_id", groups, "gmfcs", "model", *PROBABILITIES]
     check_columns(oof, needed, name="oof")
     known = oof.loc[oof["gmfcs"].notna()]
@@ -283,23 +205,7 @@ def _known(oof: pd.DataFrame, *, groups: str) -> pd.DataFrame:
     return known
 
 
-def _paired(table: pd.DataFrame, a: str, b: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    for name, model in (("a", a), ("b", b)):
-        check_option(name, model, sorted(table["model"].unique()))
-    key = ["walk_id"] + (["seed"] if "seed" in table else [])
-    rows_a, rows_b = (
-        table.loc[table["model"] == model].sort_values(by=key).reset_index(drop=True)
-        for model in (a, b)
-    )
-    if not rows_a[key].equals(rows_b[key]):
-        raise ValueError(
-            f"`a` and `b` must have judged the same walks; {a!r} has {len(rows_a)} "
-            f"rows and {b!r} has {len(rows_b)}."
-        )
-    return rows_a, rows_b
-
-
-def _resampled(
+def resampled_weights(
     groups: np.ndarray, *, n_resamples: int, rng: np.random.Generator | int | None
 ) -> np.ndarray:
     """Weights (1 + n_resamples, n): every row once, then the bootstrap resamples."""
@@ -307,7 +213,8 @@ def _resampled(
     return np.concatenate([np.ones((1, len(groups))), drawn])
 
 
-def _predictions(rows: pd.DataFrame, weights: np.ndarray) -> Predictions:
+def predictions_of(rows: pd.DataFrame, weights: np.ndarray) -> Predictions:
+    """The predictions of a table under several weightings."""
     return Predictions(
         target=gmfcs.encode(rows["gmfcs"]),
         proba=rows[list(PROBABILITIES)].to_numpy("float64"),
@@ -323,7 +230,7 @@ def _scores(p: Predictions) -> dict[tuple[str, str], np.ndarray]:
     return scores
 
 
-def _summary(
+def summary_of(
     scores: dict[tuple[str, str], np.ndarray], *, ci_level: float
 ) -> pd.DataFrame:
     """Estimate (first entry) and interval (the others) of each score."""

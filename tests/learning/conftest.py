@@ -122,3 +122,23 @@ def _oof(rng, n, *, shares=(0.34, 0.35, 0.28, 0.03)) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def make_oof():
     return _oof
+
+
+def _two_models(rng, n=60, models=("a", "b")) -> pd.DataFrame:
+    """Predictions of models on the same walks, two a child, the second knowing more."""
+    tables = []
+    target = rng.integers(0, 4, n)
+    for strength, model in enumerate(models):
+        logits = rng.normal(size=(n, 4)) + strength * np.eye(4)[target]
+        proba = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        table = pd.DataFrame(proba, columns=list(PROBABILITIES))
+        table["walk_id"] = [f"w{i}" for i in range(n)]
+        table["patient_id"] = [f"p{i // 2}" for i in range(n)]
+        table["gmfcs"] = gmfcs.decode(target)
+        tables.append(table.assign(model=model, seed=0, fold=np.arange(n) % 5))
+    return pd.concat(tables, ignore_index=True)
+
+
+@pytest.fixture(scope="session")
+def two_models():
+    return _two_models

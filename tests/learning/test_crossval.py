@@ -12,7 +12,7 @@ import torch
 from cpexplore import gmfcs
 from cpexplore.learning import cross_validate, load_fold_models
 from cpexplore.learning import folds as folds_module
-from cpexplore.learning.crossval import pairs
+from cpexplore.learning.comparison import pairs
 from cpexplore.learning.fold_models import finish
 from cpexplore.learning.fold_task import inner_split
 from cpexplore.learning.metrics import PROBABILITIES
