@@ -11,6 +11,7 @@ QUICK = (
     "real_children_events",
     "simulated_events",
     "stgcn_speed",
+    "whole_analysis",
 )
 """Those that take minutes; the others take hours and are run by name."""
 
