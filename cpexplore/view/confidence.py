@@ -115,13 +115,15 @@ def plot_risk_coverage(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 
 def confidence_pictures(tables: Mapping[str, pd.DataFrame]) -> list[html.Picture]:
-    """The three pictures of a page.
+    """The three pictures of a page; none for a run without these tables.
 
     Parameters
     ----------
     tables : mapping of str to DataFrame
         ``reliability``, ``coverage`` and ``risk``.
     """
+    if not tables:
+        return []
     nominal = tables["coverage"]["nominal"].iloc[0]
     drawn = {
         "reliability": (plot_reliability, "Stated confidence against the share right."),
