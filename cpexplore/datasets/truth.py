@@ -37,9 +37,9 @@ class TruthRows:
 
     child: dict[str, Any]
     """The row of ``children``."""
-    events: pd.DataFrame
+    events: pa.Table
     """Rows of ``events``."""
-    signals: pd.DataFrame
+    signals: pa.Table
     """Rows of ``signals``."""
 
 
@@ -65,8 +65,8 @@ def truth_rows(truth: Truth) -> TruthRows:
     measured = {f"true_{k}": float(v) for k, v in truth.parameters.items()}
     return TruthRows(
         child={**about, **camera, **measured},
-        events=truth.events.assign(walk_id=walk_id),
-        signals=_signals(truth).assign(walk_id=walk_id),
+        events=_named(truth.events.to_dict("list"), walk_id),
+        signals=_named(_signals(truth), walk_id),
     )
 
 
@@ -110,12 +110,13 @@ class TruthWriter:
             children = pd.DataFrame(self._children).set_index("walk_id")
             children.to_parquet(self._folder / "children.parquet")
 
-    def _append(self, name: str, rows: pd.DataFrame) -> None:
-        table = pa.Table.from_pandas(rows, preserve_index=False)
+    def _append(self, name: str, rows: pa.Table) -> None:
         if name not in self._open:
             file = self._folder / f"{name}.parquet"
-            self._open[name] = pq.ParquetWriter(file, table.schema, compression="zstd")
-        self._open[name].write_table(table)
+            self._open[name] = pq.ParquetWriter(
+                file, rows.schema, compression="zstd", use_dictionary=False
+            )
+        self._open[name].write_table(rows)
 
 
 def simulator_notes(folder: Path) -> tuple[str, ...]:
@@ -126,7 +127,12 @@ def simulator_notes(folder: Path) -> tuple[str, ...]:
     return (f"simulator parameters {about['parameters']}",) if known else ()
 
 
-def _signals(truth: Truth) -> pd.DataFrame:
+def _named(columns: dict[str, Any], walk_id: str) -> pa.Table:
+    n_rows = len(columns["time_s"])
+    return pa.table({**columns, "walk_id": pa.array([walk_id] * n_rows)})
+
+
+def _signals(truth: Truth) -> dict[str, Any]:
     """One row per frame."""
     columns: dict[str, Any] = {
         "time_s": truth.bout["time"].values,
@@ -147,4 +153,4 @@ def _signals(truth: Truth) -> pd.DataFrame:
     for number, keypoint in enumerate(truth.clean["keypoint"].values):
         columns[f"{keypoint}_x"] = clean[:, number, 0]
         columns[f"{keypoint}_y"] = clean[:, number, 1]
-    return pd.DataFrame(columns)
+    return columns

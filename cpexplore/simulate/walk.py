@@ -233,7 +233,9 @@ def _parameters(truth: Truth) -> pd.Series:
 
 def _stance_extreme(truth: Truth, knee: xr.DataArray, side: str) -> float:
     """Median over strides of the least knee flexion in stance, deg."""
-    contacts = truth.events.query("side == @side and event == 'initial_contact'")
+    events = truth.events
+    of_side = (events["side"] == side) & (events["event"] == "initial_contact")
+    contacts = events[of_side]
     stride = np.searchsorted(contacts["time_s"], knee["time"].values, side="right")
     flexion = knee.sel(side=side).values
     strides = [flexion[stride == number] for number in np.unique(stride)]
