@@ -23,6 +23,7 @@ from cpexplore._validation import check_range
 from cpexplore.learning.augment import Augmentation, AugmentConfig
 from cpexplore.learning.checkpoints import flatten, load_tensors, save_tensors, take
 from cpexplore.learning.data import WalkSet
+from cpexplore.learning.threads import return_freed_memory
 from cpexplore.models.fusion import FusionClassifier
 from cpexplore.models.losses import Criterion, LossConfig, make_criterion, triplet
 
@@ -156,6 +157,8 @@ def fit(
             "`train` and `inner` must have windows; got "
             f"{len(train.x)} and {len(inner.x)}."
         )
+    if getattr(getattr(model, "config", None), "recompute", False):
+        return_freed_memory()
     state = _State(copy.deepcopy(model), config=config, seed=seed)
     if checkpoint is not None and checkpoint.exists():
         state.restore(checkpoint)

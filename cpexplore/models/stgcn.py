@@ -55,7 +55,7 @@ class STGCNConfig:
     """Share of activations dropped at the end of each block, in [0, 1)."""
     recompute: bool = False
     """Forget what is inside a block and compute it again for the gradient: training
-    takes a third longer and a fraction of the memory, with the same result."""
+    takes two thirds longer and a third of the memory, with the same result."""
 
     def __post_init__(self) -> None:
         check_range("n_classes", self.n_classes, low=1)

@@ -1,0 +1,61 @@
+"""Peak memory of training the ``paper`` network at batch 32.
+
+    python benchmarks/training_memory.py
+
+With and without recompute, each in a process of its own: 64 windows of noise, two
+epochs of ``learning.fit``, one thread. Exits with 1 if the frugal way needs more than
+1.5 GB.
+"""
+
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+import torch
+
+LIMIT_GB = 1.5
+
+
+def main() -> int:
+    peaks = {}
+    for recompute in (False, True):
+        command = [sys.executable, __file__, str(int(recompute))]
+        out = subprocess.run(command, check=True, capture_output=True, text=True)
+        peak, seconds = map(float, out.stdout.split())
+        peaks[recompute] = peak
+        print(f"recompute={recompute!s:5}  peak {peak:.2f} GB  {seconds:.1f} CPU s")
+    return int(peaks[True] > LIMIT_GB)
+
+
+def train(*, recompute: bool) -> None:
+    from cpexplore.learning import FitConfig, fit
+    from cpexplore.learning.data import WalkSet
+    from cpexplore.models import STGCN, STGCNConfig
+    from cpexplore.skeleton import adjacency
+
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    n = 64
+    walks = WalkSet(
+        walk_id=tuple(f"w{i}" for i in range(n)),
+        x=torch.tensor(rng.standard_normal((n, 3, 124, 25)), dtype=torch.float32),
+        row=torch.arange(n),
+        features=torch.zeros(n, 0),
+        target=torch.tensor(rng.integers(0, 4, n)),
+        patient=torch.arange(n),
+    )
+    config = STGCNConfig.preset("paper", recompute=recompute)
+    recipe = FitConfig(epochs=2, batch_size=32)
+    started = time.process_time()
+    fit(STGCN(config, adjacency("body_25")), walks, inner=walks, config=recipe)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(peak, time.process_time() - started)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        train(recompute=bool(int(sys.argv[1])))
+    else:
+        sys.exit(main())
