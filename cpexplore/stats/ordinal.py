@@ -10,10 +10,9 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 from statsmodels.genmod.cov_struct import OrdinalIndependence
 from statsmodels.genmod.generalized_estimating_equations import OrdinalGEE
-from statsmodels.miscmodels.ordinal_model import OrderedModel
 
 from cpexplore._validation import check_range
 from cpexplore.stats._design import (
@@ -27,6 +26,12 @@ from cpexplore.stats._sample import check_families, make_sample, result_table
 
 Fit = Callable[[Design], tuple[float, float]]
 """Log odds ratio of the first term and its standard error."""
+
+_MAX_STEPS = 50
+"""Newton steps before a fit is given up."""
+
+_TOLERANCE = 1e-8
+"""Twice the log-likelihood that the last step may gain."""
 
 
 def ordinal_effects(
@@ -203,19 +208,79 @@ def proportional_odds(design: Design) -> tuple[float, float]:
     """Log odds ratio per SD of the first term and its patient-robust standard error.
 
     Both are NaN if the fit did not converge.
+
+    Notes
+    -----
+    The likelihood is concave, so Newton's steps, halved where they overshoot, find its
+    maximum; ``statsmodels``' OrderedModel finds the same with numeric derivatives.
     """
-    model = OrderedModel(design.y, design.x, distr="logit")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fit = model.fit(
-            method="bfgs",
-            maxiter=500,
-            disp=False,
-            cov_type="cluster",
-            cov_kwds={"groups": design.patients},
-        )
-    converged = fit.mle_retvals["converged"]
-    return _term(fit, 0) if converged else (np.nan, np.nan)
+    shares = np.cumsum(np.bincount(design.y))[:-1] / len(design.y)
+    parameters = np.concatenate([np.zeros(design.x.shape[1]), special.logit(shares)])
+    likelihood, scores, curvature = _log_likelihood(parameters, design)
+    for _ in range(_MAX_STEPS):
+        total = scores.sum(axis=0)
+        step = -np.linalg.solve(curvature, total)
+        if total @ step < _TOLERANCE:
+            return _robust((parameters + step)[0], scores, curvature, design.patients)
+        moved = _log_likelihood(parameters + step, design)
+        while moved[0] < likelihood and np.abs(step).max() > _TOLERANCE:
+            step = step / 2
+            moved = _log_likelihood(parameters + step, design)
+        if moved[0] < likelihood:
+            break
+        parameters = parameters + step
+        likelihood, scores, curvature = moved
+    return np.nan, np.nan
+
+
+def _log_likelihood(
+    parameters: np.ndarray, design: Design
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Log-likelihood, its score by row and its second derivatives.
+
+    Parameters are slopes, then thresholds. The probability of a level is F(upper) -
+    F(lower), the distances of its thresholds from the linear predictor.
+    """
+    n_slopes, n_cuts = design.x.shape[1], len(design.levels) - 1
+    cuts = np.concatenate([[-np.inf], parameters[n_slopes:], [np.inf]])
+    if (np.diff(cuts) <= 0).any():
+        return -np.inf, np.empty(0), np.empty(0)
+    own = np.vstack([np.zeros(n_cuts), np.eye(n_cuts), np.zeros(n_cuts)])
+    centre = design.x @ parameters[:n_slopes]
+    upper, lower = cuts[design.y + 1] - centre, cuts[design.y] - centre
+    of_upper = np.hstack([-design.x, own[design.y + 1]])
+    of_lower = np.hstack([-design.x, own[design.y]])
+    # Where both are near 1 their complements keep the digits.
+    near, far = np.where(lower > 0, (-lower, -upper), (upper, lower))
+    probability = special.expit(near) - special.expit(far)
+    if not (probability > 0).all():
+        return -np.inf, np.empty(0), np.empty(0)
+    rise, fall = (_density(z) / probability for z in (upper, lower))
+    bend, sag = (
+        _density(z) * (1 - 2 * special.expit(z)) / probability for z in (upper, lower)
+    )
+    scores = rise[:, None] * of_upper - fall[:, None] * of_lower
+    across = (of_upper.T * (rise * fall)) @ of_lower
+    curvature = (of_upper.T * (bend - rise**2)) @ of_upper
+    curvature -= (of_lower.T * (sag + fall**2)) @ of_lower
+    return np.log(probability).sum(), scores, curvature + across + across.T
+
+
+def _density(z: np.ndarray) -> np.ndarray:
+    return special.expit(z) * special.expit(-z)
+
+
+def _robust(
+    slope: float, scores: np.ndarray, curvature: np.ndarray, patients: np.ndarray
+) -> tuple[float, float]:
+    """The slope and its standard error from the scores of patients."""
+    n_rows, n_terms = scores.shape
+    n_patients = patients.max() + 1
+    by_patient = np.zeros((n_patients, n_terms))
+    np.add.at(by_patient, patients, scores)
+    moves = by_patient @ np.linalg.inv(curvature)[0]
+    correction = n_patients / (n_patients - 1) * (n_rows - 1) / (n_rows - n_terms)
+    return float(slope), float(np.sqrt(correction * (moves**2).sum()))
 
 
 def _gee(design: Design) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from statsmodels.discrete.discrete_model import Logit
 from statsmodels.genmod.cov_struct import Independence
 from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_estimating_equations import GEE
+from statsmodels.miscmodels.ordinal_model import OrderedModel
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from cpexplore.stats import (
@@ -63,6 +64,27 @@ def test_odds_ratio_and_error_equal_a_sandwich_from_first_principles(study):
     assert row["estimate"] == pytest.approx(np.exp(fit.x[0]), rel=1e-3)
     error = np.log(row["ci_high"] / row["ci_low"]) / (2 * stats.norm.isf(0.025))
     assert error == pytest.approx(np.sqrt(variance), rel=0.01)
+
+
+@pytest.mark.parametrize("feature", ["knee", "cadence", "trunk"])
+def test_odds_ratios_equal_those_of_statsmodels(study, feature):
+    features, index = study
+    row = ordinal_effects(features[[feature]], index, covariates=["age_years"]).iloc[0]
+    x, y, patients = complete(study, feature)
+    age = stats.zscore(
+        index.loc[features[feature].dropna().sort_index().index, "age_years"]
+    )
+    fit = OrderedModel(y, np.column_stack([x, age]), distr="logit").fit(
+        method="bfgs",
+        gtol=1e-8,
+        maxiter=500,
+        disp=False,
+        cov_type="cluster",
+        cov_kwds={"groups": patients},
+    )
+    assert row["estimate"] == pytest.approx(np.exp(fit.params[0]), rel=1e-5)
+    assert row["ci_high"] == pytest.approx(np.exp(fit.conf_int()[0, 1]), rel=1e-3)
+    assert row["p_value"] == pytest.approx(fit.pvalues[0], rel=0.02, abs=1e-12)
 
 
 def test_two_levels_are_logistic_regression(study):
