@@ -27,7 +27,7 @@ def main(run: Path, out: Path, *, quick: bool = False) -> list[Path]:
         plot_coverage(tables["coverage"], ax=axes[1])
         plot_risk_coverage(tables["risk"], ax=axes[2])
         lines, names = axes[0].get_legend_handles_labels()
-        figure.legend(lines, names, loc="outside upper center", ncols=len(names))
+        axes[2].legend(lines, names, loc="upper left")
         for axis, mark in zip(axes, "abc", strict=True):
             letter(axis, mark)
         nominal = tables["coverage"]["nominal"].iloc[0]

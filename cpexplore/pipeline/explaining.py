@@ -75,7 +75,7 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
         features=analysis.features,
         feature_reasons=analysis.reasons,
         events=analysis.events,
-        curves=_curves(analysis),
+        curves=gait.default_reference().with_bands(gait.mean_curves(analysis.cycles)),
         contributions=moved,
         notes=(*_notes(run, models, windows), *_set_note(thresholds)),
     )
@@ -175,19 +175,6 @@ def _repeated(windows: Windows, names: pd.Index) -> Windows:
     positions = np.tile(np.arange(len(windows)), len(names))
     again = windows.select(positions)
     return replace(again, walk_id=np.repeat(names.to_numpy(np.str_), len(windows)))
-
-
-def _curves(analysis: gait.GaitAnalysis) -> xr.Dataset:
-    """Mean curves of a walk by side, with the reference where there is one."""
-    cycles = analysis.cycles
-    sides: list[xr.Dataset] = []
-    for side in ("left", "right"):
-        own = cycles.isel(stride=np.flatnonzero(cycles["side"].values == side))
-        mean = own.drop_vars("stride", errors="ignore").mean("stride")
-        mean["foot_off_pct"] = own["foot_off_pct"].mean("stride")
-        mean["n_strides"] = own.sizes["stride"]
-        sides.append(mean.assign_coords(side=side))
-    return gait.default_reference().with_bands(xr.concat(sides, "side"))
 
 
 def _window_config(run: Run) -> WindowConfig:

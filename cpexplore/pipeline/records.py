@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from cpexplore.cohort import Cohort
@@ -19,6 +20,8 @@ from cpexplore.windows import WindowConfig
 
 _PACKAGES = ("cpexplore", "captum", "numpy", "pandas", "scikit-learn", "scipy")
 _PACKAGES += ("statsmodels", "torch", "xarray")
+
+_WALKS_HASHED = 8
 
 
 def config_of(cohort: Cohort, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,10 +34,9 @@ def config_of(cohort: Cohort, asked: Mapping[str, Any]) -> dict[str, Any]:
     asked : mapping
         Preset, folds, seed, epochs.
     """
-    table = cohort.index.sort_index().to_csv()
     config = {
         "cohort": cohort.name,
-        "cohort_sha256": sha256(table.encode()).hexdigest(),
+        "cohort_sha256": _digest(cohort),
         "notes": list(cohort.notes),
         "windows": asdict(WindowConfig()),
         **asked,
@@ -42,6 +44,19 @@ def config_of(cohort: Cohort, asked: Mapping[str, Any]) -> dict[str, Any]:
     if cohort.simulated:
         config["simulator"] = PARAMETERS.hash()
     return config
+
+
+def _digest(cohort: Cohort) -> str:
+    """Hash of the index and of the coordinates of some walks, spread over it.
+
+    A cohort that was tracked anew has the index of the old one and other coordinates.
+    """
+    index = cohort.index.sort_index()
+    digest = sha256(index.to_csv().encode())
+    for place in np.linspace(0, len(index) - 1, _WALKS_HASHED).astype(int):
+        position = cohort.walk(index.index[place])["position"].values
+        digest.update(np.ascontiguousarray(position).tobytes())
+    return digest.hexdigest()
 
 
 def environment() -> dict[str, Any]:

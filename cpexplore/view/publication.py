@@ -11,9 +11,11 @@ from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from cpexplore._validation import check_option
 from cpexplore.io.files import write_atomic
@@ -122,6 +124,7 @@ def save_figure(
         All files written. Running twice gives identical bytes.
     """
     stem.parent.mkdir(parents=True, exist_ok=True)
+    _settle(figure)
     dateless = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}
     files = []
     for suffix, metadata in dateless.items():
@@ -136,6 +139,15 @@ def save_figure(
         target = stem.with_name(f"{stem.name}_{name}.csv")
         files.append(write_atomic(target, lambda f, t=table: t.to_csv(f, index=False)))
     return [*files, write_json(stem.with_suffix(".json"), _record(run, data, caption))]
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the figure out once and for all: the solver's last digits vary by run."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for ax in figure.axes:
+        place = ax.get_position(original=True)
+        ax.set_position(Bbox(np.round(place.get_points(), 6)))
 
 
 def data_statement(run: Run) -> str:

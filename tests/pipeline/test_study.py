@@ -1,6 +1,7 @@
 """The whole method on a small simulated cohort."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,17 @@ def test_another_study_in_the_same_folder_is_refused(small_run):
     cohort = pipeline.load_cohort("simulated", n_patients=40)
     with pytest.raises(ValueError, match=r"holds one with another epochs, folds\."):
         pipeline.run(cohort, out=small_run.path, folds=4, epochs=2)
+
+
+def test_a_cohort_that_was_tracked_anew_is_another_study(small_run):
+    cohort = pipeline.load_cohort("simulated", n_patients=40)
+    tracked = {w: cohort.walk(w) for w in cohort.index.sort_index().index}
+    first = next(iter(tracked))
+    tracked[first] = tracked[first].assign(position=tracked[first]["position"] + 1)
+    config = small_run.config
+    asked = {"preset": "quick", "folds": config["folds"], "epochs": config["epochs"]}
+    with pytest.raises(ValueError, match=r"holds one with another cohort_sha256\."):
+        pipeline.run(replace(cohort, walks=tracked), out=small_run.path, **asked)
 
 
 def test_other_files_are_never_overwritten(tmp_path):
