@@ -25,7 +25,9 @@ _COST_SD = np.array([0.95, 1.4, 1.05])
 _FREE_PLACE = 100.0
 _PATH_EVERY_S = 0.06
 _PATH_SLACK = 0.06
-_ITERATIONS = 8
+_ROUNDS = 8
+_CAREFUL_ROUNDS, _CAREFUL_STEP = 24, 0.5
+_COARSE_S = 0.03
 _RELEASES = 4
 _CLOSE_ENOUGH = 1e-3
 
@@ -139,31 +141,63 @@ def close_chain(
     -----
     The correction is the mean of a Gaussian process (Matern 5/2) conditioned on the
     linearised demands, iterated. Where each foot is put has a flat prior: it is
-    whatever costs the legs least.
+    whatever costs the legs least. Full steps settle at 25 Hz; where many more instants
+    a stance make them swing to and fro, half steps are taken instead.
     """
-    kernel = _matern(time[:, None] - time, smoothness_s)
-    every = max(int(_PATH_EVERY_S / (time[1] - time[0]) + 1e-6), 1)
-    on_heel = inclinations(joints, pelvis)[:, 2] >= 0
-    hinges = contact & _switches(on_heel)
-    flat, low = np.zeros_like(hinges), np.zeros_like(hinges)
-    correction = np.zeros_like(joints)
-    for iteration in range(_ITERATIONS):
-        stance = _Stance(inclinations(joints + correction, pelvis), contact, on_heel)
-        flat |= hinges | stance.rocking_the_wrong_way()
-        low |= stance.below(clearance)
-        demands = [
-            *stance.double_support(),
-            stance.steady_hips(path, every=every),
-            *(stance.foot_flat(flat[side], side) for side in (0, 1)),
-            *(stance.clear_swing(clearance, low[tip], tip) for tip in (0, 1)),
-        ]
-        if max(demand.error for demand in demands) < _CLOSE_ENOUGH:
-            break
-        forces, correction = _smallest(demands, correction, kernel)
-        if iteration < _RELEASES:
-            for demand, force in zip(demands, forces, strict=True):
-                demand.release(force)
+    problem = _Problem(
+        joints=joints,
+        pelvis=pelvis,
+        contact=contact,
+        clearance=clearance,
+        path=path,
+        kernel=_matern(time[:, None] - time, smoothness_s),
+        path_every=max(int(_PATH_EVERY_S / (time[1] - time[0]) + 1e-6), 1),
+    )
+    correction, settled = problem.solve(rounds=_ROUNDS)
+    if not settled and time[1] - time[0] < _COARSE_S:
+        correction, _ = problem.solve(rounds=_CAREFUL_ROUNDS, step=_CAREFUL_STEP)
     return correction
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Problem:
+    """What :func:`close_chain` is asked, and how it is solved."""
+
+    joints: np.ndarray
+    pelvis: np.ndarray
+    contact: np.ndarray
+    clearance: np.ndarray
+    path: np.ndarray
+    kernel: np.ndarray
+    path_every: int
+    """Instants between demands on the hips' path."""
+
+    def solve(self, *, rounds: int, step: float = 1.0) -> tuple[np.ndarray, bool]:
+        """The correction (2, 3, n), and whether it met all demands."""
+        on_heel = inclinations(self.joints, self.pelvis)[:, 2] >= 0
+        hinges = self.contact & _switches(on_heel)
+        flat, low = np.zeros_like(hinges), np.zeros_like(hinges)
+        correction = np.zeros_like(self.joints)
+        for number in range(rounds):
+            segments = inclinations(self.joints + correction, self.pelvis)
+            stance = _Stance(segments, self.contact, on_heel)
+            flat |= hinges | stance.rocking_the_wrong_way()
+            low |= stance.below(self.clearance)
+            demands = [
+                *stance.double_support(),
+                stance.steady_hips(self.path, every=self.path_every),
+                *(stance.foot_flat(flat[side], side) for side in (0, 1)),
+                *(stance.clear_swing(self.clearance, low[tip], tip) for tip in (0, 1)),
+            ]
+            if max(demand.error for demand in demands) < _CLOSE_ENOUGH:
+                return correction, True
+            forces, better = _smallest(demands, correction, self.kernel)
+            first = number == 0 or step == 1.0
+            correction = better if first else correction + step * (better - correction)
+            if number < _RELEASES:
+                for demand, force in zip(demands, forces, strict=True):
+                    demand.release(force)
+        return correction, False
 
 
 @dataclass(frozen=True, kw_only=True)
