@@ -2,7 +2,7 @@
 
     python benchmarks/simulator_physics.py [--every 8] [--seed 0] [--out DIR]
 
-Every 8th walk of the full-size cohort at its own 25 Hz; every 32nd one again at 100 Hz,
+Every 8th walk of the full-size cohort at its own 25 Hz; every 32nd one again at 200 Hz,
 where the moment of contact can be seen. Prints one row per bar and the share of walks
 that keep it; exits with the number of missed bars.
 """
@@ -23,7 +23,7 @@ BONES = (
     *(("heel", "big_toe"), ("shoulder", "elbow"), ("elbow", "wrist")),
 )
 SIDES = ("left", "right")
-FAST = 100.0
+FAST = 200.0
 ON_GROUND = 0.0015
 """Height of a foot on the ground, leg lengths."""
 
@@ -169,7 +169,7 @@ def summary(walks: pd.DataFrame, lags: pd.DataFrame) -> pd.DataFrame:
     }
     rows = [row(name, bar, walks[column]) for column, (name, bar) in bars.items()]
     late = 1000 * lags["lag_s"].abs()
-    rows.append(row("contact against event at 100 Hz, ms", 10.0, late))
+    rows.append(row("contact against event at 200 Hz, ms", 10.0, late))
     for level, own in late.groupby(lags["gmfcs"]):
         rows.append(row(f"the same, level {level}", 10.0, own))
     return pd.DataFrame(rows)
