@@ -10,7 +10,10 @@ QUICK = (
     "real_children_angles",
     "real_children_events",
     "simulated_events",
+    "simulator_physics",
+    "simulator_size",
     "stgcn_speed",
+    "training_memory",
     "whole_analysis",
 )
 """Those that take minutes; the others take hours and are run by name."""

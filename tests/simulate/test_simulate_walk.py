@@ -70,6 +70,17 @@ def fast():
     return simulate_walk(replace(child, fps=100.0, n_frames=900))[1]
 
 
+def test_a_severe_child_stands_on_the_ground_at_a_high_frame_rate():
+    """Full steps of the chain's closure swing to and fro here; half steps settle."""
+    children = draw_children(797, seed=0, min_per_level=0)
+    severe = next(child for child in children if child.gmfcs == "IV")
+    _, truth = simulate_walk(replace(severe, fps=100.0, n_frames=800))
+    ends = ["left_heel", "left_big_toe", "right_heel", "right_big_toe"]
+    heights = truth.points.sel(keypoint=ends, axis="y").values / severe.leg_length_m
+    lowest = np.stack([heights[:, :2].min(axis=1), heights[:, 2:].min(axis=1)], axis=1)
+    assert lowest[truth.contact.values].max() < 0.003
+
+
 def test_feet_touch_and_leave_the_ground_when_the_events_say(fast):
     time, late = fast.bout["time"].values, []
     for side in ("left", "right"):
