@@ -6,6 +6,7 @@ from pathlib import Path
 
 QUICK = (
     "cluster_bootstrap",
+    "curve_test_size",
     "gait_speed",
     "real_children_angles",
     "real_children_events",
