@@ -2,9 +2,9 @@
 
     python benchmarks/curve_test_size.py
 
-40 children with 1 to 3 walks, smooth curves that differ between children, levels drawn at
-random; a curve counts as rejected if any of its clusters has p <= .05. Exits with 1 if the
-rate is outside 3 to 7 %.
+40 children with 1 to 3 walks, smooth curves that differ between children, levels drawn
+at random; a curve counts as rejected if any of its clusters has p <= .05. Exits with 1
+if the rate is outside 3 to 7 %.
 """
 
 import argparse
