@@ -9,7 +9,8 @@ keypoints. Simulated children: the table is about the methods.
 """
 
 import argparse
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,9 @@ from cpexplore.learning import compare, cross_validate, score
 from cpexplore.learning.comparison import pairs
 from cpexplore.learning.variants import DEFAULT_MODELS, VARIANTS, CrossvalSpec
 from cpexplore.pipeline.saliency import select_by_joints
-from cpexplore.runs import Run, write_table
+from cpexplore.runs import Run, write_json, write_table
+from cpexplore.simulate import PARAMETERS
+from cpexplore.simulate.constants import CONSTANTS
 
 PUBLISHED = pd.DataFrame(
     {
@@ -88,7 +91,8 @@ def main() -> None:
             print(stage.name, flush=True)
             run_stage(stage, options.out / stage.name, n_jobs=options.jobs)
     for kind, table in summarise(options.out).items():
-        file = options.out / f"{kind}.csv"
+        write_table(options.out / f"{kind}.parquet", table)
+        file = options.out / f"{kind}.csv"  # pandas reads the world "null" as missing
         write_atomic(file, lambda f, t=table: t.to_csv(f, index=False))
         print(file)
     print(PUBLISHED.to_string(index=False))
@@ -96,6 +100,7 @@ def main() -> None:
 
 def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
     """Train and ask all models of a stage, then the oracle, unless that is done."""
+    claim(stage, out / "stage.json")
     if (out / "oracle.parquet").exists():
         return
     cohort = simulated_cohort(
@@ -117,6 +122,21 @@ def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
     write_table(out / "oracle.parquet", oracle(truth, run))
 
 
+def claim(stage: Stage, file: Path) -> None:
+    """Note what a stage is made with, or stop if it was begun with something else."""
+    made = asdict(stage) | {
+        "simulator": PARAMETERS.hash(),
+        "constants": CONSTANTS.hash(),
+    }
+    made = json.loads(json.dumps(made))
+    if not file.exists():
+        write_json(file, made)
+    elif json.loads(file.read_text()) != made:
+        raise SystemExit(
+            f"{file.parent} holds another stage; delete it to run this one."
+        )
+
+
 def core_features(cohort: Cohort, file: Path, *, n_jobs: int) -> pd.DataFrame:
     """The core features of a cohort, extracted once."""
     if not file.exists():
@@ -133,27 +153,30 @@ def summarise(out: Path) -> dict[str, pd.DataFrame]:
     groups: dict[tuple[str, int], list[Stage]] = {}
     for stage in done:
         groups.setdefault((stage.world, stage.patients), []).append(stage)
-    scores, differences = [], []
+    scores, differences, by_cohort = [], [], []
     for (world, patients), stages in groups.items():
-        oof = pd.concat([predictions(out / s.name) for s in stages], ignore_index=True)
+        oof = pd.concat([predictions(s, out) for s in stages], ignore_index=True)
         cohorts = {"world": world, "patients": patients, "cohorts": len(stages)}
         scores.append(score(oof).assign(**cohorts))
         models = [m for m in oof["model"].unique() if not m.startswith("oracle")]
-        differences += [compare(oof, *two).assign(**cohorts) for two in pairs(models)]
-    return {
-        "scores": pd.concat(scores, ignore_index=True),
-        "differences": pd.concat(differences, ignore_index=True),
-    }
+        for two in pairs(models):
+            differences.append(compare(oof, *two).assign(**cohorts))
+            by_cohort += [
+                compare(of_seed, *two).assign(**cohorts, cohort_seed=seed)
+                for seed, of_seed in oof.groupby("seed")
+            ]
+    tables = {"scores": scores, "differences": differences, "by_cohort": by_cohort}
+    return {kind: pd.concat(parts, ignore_index=True) for kind, parts in tables.items()}
 
 
-def predictions(folder: Path) -> pd.DataFrame:
-    """Out-of-fold answers of a stage, with ids that are unique among stages."""
-    run = Run(folder)
-    answers = [run.oof, pd.read_parquet(folder / "oracle.parquet")]
+def predictions(stage: Stage, out: Path) -> pd.DataFrame:
+    """Out-of-fold answers of a stage, with ids and a seed of its cohort's own."""
+    run = Run(out / stage.name)
+    answers = [run.oof, pd.read_parquet(run.path / "oracle.parquet")]
     oof = pd.concat(answers, ignore_index=True)
     for column in ("walk_id", "patient_id"):
-        oof[column] = f"{folder.name}/" + oof[column].astype(str)
-    return oof
+        oof[column] = f"{stage.name}/" + oof[column].astype(str)
+    return oof.assign(seed=stage.cohort_seed)
 
 
 if __name__ == "__main__":

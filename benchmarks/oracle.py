@@ -1,8 +1,8 @@
-"""What could be known at best: classifiers that are given what truly happened.
+"""Classifiers that are given what truly happened instead of keypoints.
 
 Truth of simulated walks: speed, cadence, stance, angles of legs and trunk by gait cycle
-and the device; neither the latent severity nor the gait pattern. Networks see arms too,
-which are not in it: where arms go with the level, a network may do better.
+and the device; neither the latent severity nor the gait pattern. It is no upper bound:
+networks and features see arms too, which are not in it.
 """
 
 from pathlib import Path
@@ -94,8 +94,10 @@ def of_fold(
     scores, inner_scores = (scaler.transform(truth.loc[p]) for p in (learn, inner))
     levels, inner_levels = (gmfcs.encode(index.loc[p, "gmfcs"]) for p in (learn, inner))
     models = {
-        "oracle_logit": fit_logit(scores, levels, inner=(inner_scores, inner_levels)),
-        "oracle_boosting": fit_boosting(scores, levels),
+        "oracle_logit": fit_logit(
+            scores, levels, inner=(inner_scores, inner_levels), balance=0.0
+        ),
+        "oracle_boosting": fit_boosting(scores, levels, balance=0.0),
     }
     known = index.loc[held_out, ["patient_id", "gmfcs"]].reset_index(names="walk_id")
     asked = scaler.transform(truth.loc[held_out])

@@ -7,7 +7,7 @@ half-written one and an interrupted run resumes where it stopped.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,8 @@ class Run:
 
     def _folder(self, name: str) -> dict[str, pd.DataFrame]:
         files = sorted((self.path / name).glob("*.csv"))
-        return {file.stem: pd.read_csv(file) for file in files}
+        read = partial(pd.read_csv, keep_default_na=False, na_values=[""])
+        return {file.stem: read(file) for file in files}  # a level may be named "None"
 
     def _table(self, name: str) -> pd.DataFrame:
         return pd.read_parquet(self._file(name))

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -159,7 +160,8 @@ def _fingerprint(
     select: Selector | None,
 ) -> str:
     """What a run directory must have been started with, to be resumed."""
-    settings = asdict(spec) | {"select": getattr(select, "__qualname__", str(select))}
+    selector = type(select) if isinstance(select, partial) else select
+    settings = asdict(spec) | {"select": getattr(selector, "__qualname__", "")}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for part in (*(table.sort_index() for table in tables), windows.walk_id):
         digest.update(pd.DataFrame(part).to_csv().encode())
