@@ -160,13 +160,19 @@ def _fingerprint(
     select: Selector | None,
 ) -> str:
     """What a run directory must have been started with, to be resumed."""
-    selector = type(select) if isinstance(select, partial) else select
-    settings = asdict(spec) | {"select": getattr(selector, "__qualname__", "")}
+    settings = asdict(spec) | {"select": _name(select)}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for part in (*(table.sort_index() for table in tables), windows.walk_id):
         digest.update(pd.DataFrame(part).to_csv().encode())
     digest.update(np.ascontiguousarray(windows.x).tobytes())
     return digest.hexdigest()
+
+
+def _name(select: Selector | None) -> str:
+    """What a selector is called; never its address, which changes from run to run."""
+    if isinstance(select, partial):
+        return f"{_name(select.func)} {select.args} {select.keywords}"
+    return getattr(select, "__qualname__", type(select).__qualname__)
 
 
 def _claim(out: Path, fingerprint: str) -> None:
