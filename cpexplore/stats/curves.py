@@ -54,8 +54,9 @@ def compare_curves(
     pandas.DataFrame
         One row per curve and phase: ``curve, phase, method, estimate`` (Spearman
         correlation with the level), ``cluster`` (number within the curve, 0 outside),
-        ``p_value`` and ``q_value`` of that cluster, ``n_rows, n_patients, n_missing``
-        and ``note``, which says why there is no test.
+        ``p_value`` of that cluster, ``q_value`` of its curve (both missing outside
+        clusters), ``n_rows, n_patients, n_missing`` and ``note``, which says why there
+        is no test.
 
     Raises
     ------
@@ -71,7 +72,8 @@ def compare_curves(
     are common and would hide short strong ones. p is how often the largest cluster
     after exchanging the outcomes of whole patients is at least as large. The test says
     that a curve changes with the level; the ends of a cluster are no estimate of
-    where. q-values are over all clusters of all curves.
+    where. A curve's p is that of its largest cluster, 1 if none formed; q-values are
+    over all curves that could be tested, so that the data do not choose the family.
 
     References
     ----------
@@ -114,10 +116,9 @@ def compare_curves(
         }
         tables.append(pd.DataFrame(found))
     table = pd.concat(tables, ignore_index=True)
-    first = (table["cluster"] > 0) & ~table.duplicated(["curve", "cluster"])
-    keys = table.loc[first, ["curve", "cluster", "p_value"]]
-    keys = keys.assign(q_value=q_values(keys["p_value"])).drop(columns="p_value")
-    return table.merge(keys, how="left", on=["curve", "cluster"])
+    of_curve = table[table["note"] == ""].groupby("curve")["p_value"].min().fillna(1.0)
+    q_value = pd.Series(q_values(of_curve), index=of_curve.index)
+    return table.assign(q_value=table["curve"].map(q_value).where(table["cluster"] > 0))
 
 
 def level_curves(

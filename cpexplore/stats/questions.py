@@ -56,12 +56,15 @@ QUESTIONS: Mapping[str, tuple[str, str]] = {
     "repeatability": ("How alike are the walks of one child?", "no test"),
     "curve_tests": (
         "Does a curve change with the level, over the whole gait cycle?",
-        "clusters of all curves",
+        "curves",
     ),
     "curves_by_level": ("What is the mean curve of each level?", "no test"),
 }
 """Tables of :func:`severity_tables`: what each answers, and the family of its tests,
 within which q-values control the false discovery rate."""
+
+_ADJUSTED = "odds_ratios_"
+"""How the names of tables of adjusted odds ratios begin."""
 
 
 def severity_tables(
@@ -148,7 +151,7 @@ def severity_tables(
     }
     for name, covariates in adjustments.items():
         own = about(ordinal_effects, covariates=covariates)
-        answers[f"odds_ratios_{name}"] = own
+        answers[_ADJUSTED + name] = own
     first = next(iter(adjustments.values()), ())
     answers |= {
         "proportionality": about(brant),
@@ -177,6 +180,8 @@ def _ask(answer: Answer) -> tuple[pd.DataFrame | None, str]:
     """The table, or why the data cannot answer."""
     try:
         return answer(), ""
+    except np.linalg.LinAlgError:  # a ValueError that says nothing about the data
+        raise
     except ValueError as error:
         return None, str(error)
 
@@ -203,10 +208,11 @@ def _with_summary(
     """The tables there are, and one row per question."""
     rows = []
     for name, (table, problem) in found.items():
-        own = name.removeprefix("odds_ratios_")
-        words, family = QUESTIONS["odds_ratios" if own in adjustments else name]
-        if own in adjustments:
-            words += f" Adjusted for {', '.join(adjustments[own])}."
+        is_adjusted = name.startswith(_ADJUSTED)
+        words, family = QUESTIONS["odds_ratios" if is_adjusted else name]
+        if is_adjusted:
+            covariates = adjustments[name.removeprefix(_ADJUSTED)]
+            words += f" Adjusted for {', '.join(covariates)}."
         rows.append([name, words, family, *_counts(table), problem or _excuse(table)])
     columns = ["table", "question", "family", "n_tests", "n_missing", "problem"]
     summary = pd.DataFrame(rows, columns=columns)
@@ -222,10 +228,9 @@ def _counts(table: pd.DataFrame | None) -> tuple[int | None, int | None]:
     n_missing = int(np.count_nonzero(table["estimate"].isna()))
     if "q_value" not in table:
         return 0, n_missing
-    tests = table.dropna(subset="q_value")
-    if "cluster" in tests:  # every phase of a cluster repeats its test
-        tests = tests.drop_duplicates(["curve", "cluster"])
-    return len(tests), n_missing
+    if "cluster" in table:  # a curve is tested once, whatever clusters it forms
+        return table.loc[table["note"] == "", "curve"].nunique(), n_missing
+    return int(table["q_value"].count()), n_missing
 
 
 def _excuse(table: pd.DataFrame | None) -> str:

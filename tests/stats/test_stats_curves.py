@@ -58,6 +58,30 @@ def test_curves_are_aligned_by_walk(study, curves):
     pd.testing.assert_frame_equal(one, other)
 
 
+def test_curves_without_a_cluster_count_as_tests():
+    """One of five curves is the level itself, three are exactly unrelated to it."""
+    child, phase = np.arange(30), np.arange(5)
+    index = pd.DataFrame({"stage": child % 3, "who": child})
+    values = {"knee": child % 3, "hip": child // 3, "ankle": child // 3}
+    values |= {"foot": child // 3, "toe": np.full(30, np.nan)}
+    data = xr.Dataset(
+        {
+            name: (("walk", "phase"), np.tile(value[:, None], 5))
+            for name, value in values.items()
+        },
+        coords={"walk": child, "phase": phase},
+    )
+    table = compare_curves(
+        data, index, outcome="stage", groups="who", n_permutations=99, rng=0
+    )
+    knee, others = table["curve"] == "knee", table["curve"] != "knee"
+    assert (table.loc[knee, ["cluster", "p_value", "q_value"]] == [1, 0.01, 0.04]).all(
+        axis=None
+    )
+    assert (table.loc[others, "cluster"] == 0).all()
+    assert table.loc[others, ["p_value", "q_value"]].isna().all(axis=None)
+
+
 def test_curve_test_holds_its_level():
     rejected = 0
     phase = np.linspace(0, 2 * np.pi, 51)

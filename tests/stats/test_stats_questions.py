@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from cpexplore import stats
-from cpexplore.stats.questions import QUESTIONS
+from cpexplore.stats.questions import QUESTIONS, _ask
 
 FEW = {"n_resamples": 40, "n_permutations": 39}
 ASKED = {
@@ -65,8 +65,7 @@ def test_the_list_of_questions_counts_tests_and_says_why_not(study, curves):
         "Adjusted for age_years, sex."
     )
     test = tables["curve_tests"]
-    clusters = test.loc[test["cluster"] > 0, "cluster"].nunique()
-    assert asked.loc["curve_tests", "n_tests"] == clusters
+    assert asked.loc["curve_tests", ["family", "n_tests"]].tolist() == ["curves", 1]
     assert set(test.loc[test["curve"] == "ankle", "note"]) == {
         "no walk has the whole curve"
     }
@@ -106,3 +105,23 @@ def test_wrong_arguments_are_never_a_problem_of_the_data(study):
     sentence = "`outcome` 'sex' must be an ordered categorical or numeric; got str."
     with pytest.raises(TypeError, match="^" + re.escape(sentence)):
         stats.severity_tables(features, index, outcome="sex", **FEW)
+
+
+def test_an_adjustment_may_be_named_like_a_table(study):
+    features, index = study
+    adjustments = {"trend": ("age_years",)}
+    tables = stats.severity_tables(
+        features[["knee", "trunk"]], index, adjustments=adjustments, **FEW
+    )
+    words = tables["questions"].set_index("table")["question"]
+    assert words["trend"] == QUESTIONS["trend"][0]
+    expected = QUESTIONS["odds_ratios"][0] + " Adjusted for age_years."
+    assert words["odds_ratios_trend"] == expected
+
+
+def test_a_numerical_failure_is_not_a_problem_of_the_data():
+    def fail():
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    with pytest.raises(np.linalg.LinAlgError, match=r"^Singular matrix$"):
+        _ask(fail)
