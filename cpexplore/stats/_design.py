@@ -11,6 +11,9 @@ from scipy.optimize import linprog
 from cpexplore._validation import quoted
 from cpexplore.stats._sample import Sample, too_few
 
+_DEPENDENT = 1e6
+"""Condition number of the terms from which they count as linearly dependent."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Design:
@@ -136,7 +139,7 @@ def fault(design: Design) -> str:
         return problem
     if n_patients <= n_parameters:
         return f"{n_patients} patients for {n_parameters} parameters"
-    if np.linalg.matrix_rank(design.x) < n_terms:
+    if np.linalg.cond(design.x) > _DEPENDENT:
         return "the feature and the covariates are linearly dependent"
     return ""
 

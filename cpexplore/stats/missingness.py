@@ -8,7 +8,6 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
-from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer
@@ -22,7 +21,7 @@ from cpexplore.stats._sample import (
     result_table,
     too_few,
 )
-from cpexplore.stats.ordinal import proportional_odds
+from cpexplore.stats.ordinal import odds_ratio, proportional_odds
 from cpexplore.stats.permutation import permutation_p
 from cpexplore.stats.resampling import patient_counts, percentile_interval
 
@@ -161,8 +160,9 @@ def imputed_effects(
     -----
     Features, covariates and the outcome predict each other by Bayesian ridge
     regression in chained equations; estimates are pooled by Rubin's rules (1987) with
-    the t distribution. Missing at random given these is assumed, which no data can
-    show; if the result differs from the complete rows, missing values matter.
+    the t distribution of Barnard and Rubin (1999) for few children. Missing at random
+    given these is assumed, which no data can show; if the result differs from the
+    complete rows, missing values matter.
     """
     check_range("n_imputations", n_imputations, low=2)
     check_families(families, features)
@@ -186,7 +186,10 @@ def imputed_effects(
         row = {"feature": feature, "method": "proportional_odds_imputed"}
         row |= sample.counts(sample.known(feature)) | {"ci_level": ci_level}
         of_feature = effects[effects["feature"] == feature]
-        row |= {"note": problem} if problem else _rubin(of_feature, ci_level)
+        n_patients = sample.n_patients
+        row |= (
+            {"note": problem} if problem else _rubin(of_feature, ci_level, n_patients)
+        )
         rows.append(row)
     return result_table(rows, families=families, keys=["fmi"])
 
@@ -245,21 +248,19 @@ def _impute(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     return pd.DataFrame(filled, index=table.index, columns=table.columns)
 
 
-def _rubin(effects: pd.DataFrame, ci_level: float) -> dict[str, object]:
+def _rubin(
+    effects: pd.DataFrame, ci_level: float, n_patients: int
+) -> dict[str, object]:
     """Pool log odds ratios and their standard errors."""
     estimates, errors = effects["log_odds"].to_numpy(), effects["error"].to_numpy()
     if not np.isfinite(errors).all():
         return {"note": "the fit did not converge"}
     within, m = np.mean(errors**2), len(estimates)
     between = (1 + 1 / m) * np.var(estimates, ddof=1)
-    share = between / (within + between)
-    df = (m - 1) / share**2 if share > 0 else np.inf
-    mean, error = np.mean(estimates), np.sqrt(within + between)
-    reach = stats.t.isf((1 - ci_level) / 2, df) * error
-    return {
-        "estimate": float(np.exp(mean)),
-        "ci_low": float(np.exp(mean - reach)),
-        "ci_high": float(np.exp(mean + reach)),
-        "p_value": float(2 * stats.t.sf(abs(mean) / error, df)),
-        "fmi": float(share),
-    }
+    share = float(between / (within + between))
+    complete = n_patients - 1
+    observed = (complete + 1) / (complete + 3) * complete * (1 - share)
+    df = 1 / (share**2 / (m - 1) + 1 / observed)
+    mean, error = float(np.mean(estimates)), float(np.sqrt(within + between))
+    pooled = odds_ratio(mean, error, ci_level=ci_level, n_patients=n_patients, df=df)
+    return pooled | {"fmi": share}

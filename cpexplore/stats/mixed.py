@@ -44,16 +44,16 @@ def mixed_effects(
     families : mapping of str to str, optional
         Family by feature for the q-values.
     ci_level : float
-        Nominal coverage of the Wald interval.
+        Nominal coverage of the t interval.
 
     Returns
     -------
     pandas.DataFrame
         Per feature one row ``mixed_levels`` (column ``method``; contrast ``"any"``;
-        ``estimate`` is the Wald chi-squared of all differences) and one row
-        ``mixed_difference`` per higher level, ``contrast`` ``"II - I"``: the adjusted
-        difference of means in the unit of the feature. q-values are within
-        method and family.
+        ``estimate`` is the F of all differences) and one row ``mixed_difference`` per
+        higher level, ``contrast`` ``"II - I"``: the adjusted difference of means in
+        the unit of the feature. ``df`` holds the degrees of freedom of the error, of
+        F and of t alike. q-values are within method and family.
 
     Raises
     ------
@@ -68,10 +68,20 @@ def mixed_effects(
     Restricted maximum likelihood. With one random intercept the share of the variance
     between children is the only parameter to search for; all else has a closed form.
 
+    F is the Wald statistic of the q differences divided by q. The error has as many
+    degrees of freedom as there are children less q + 1 levels and the covariates that
+    never differ between walks of a child (at least 1), between and within as in
+    Schluchter and Elashoff: chi-squared and normal references reject too often with
+    few children (15 % at 8, 9 % at 40).
+
     References
     ----------
     Laird N. M., Ware J. H. (1982). Random-effects models for longitudinal data.
     Biometrics 38, 963-974.
+
+    Schluchter M. D., Elashoff J. T. (1990). Small-sample adjustments to tests with
+    unbalanced repeated measures assuming several covariance structures. J Stat Comput
+    Simul 37, 69-87.
     """
     check_range("ci_level", ci_level, low=0, high=1, inclusive=False)
     check_families(families, features)
@@ -87,7 +97,7 @@ def mixed_effects(
         else:
             found = _contrasts(_fit(design), design, ci_level)
             rows += [shared | row for row in found]
-    return result_table(rows, families=families, keys=["contrast"])
+    return result_table(rows, families=families, keys=["contrast", "df"])
 
 
 def _problem(design: Design) -> str:
@@ -148,28 +158,39 @@ def _contrasts(
     if fit is None:
         return [{"method": "mixed_levels", "note": "the fit did not converge"}]
     differences, covariance = fit
-    chi2 = float(differences @ np.linalg.solve(covariance, differences))
-    p_value = float(stats.chi2.sf(chi2, len(differences)))
+    n_differences, df = len(differences), _error_df(design)
+    wald = float(differences @ np.linalg.solve(covariance, differences))
+    f = wald / n_differences
     rows: list[dict[str, object]] = [
         {
             "method": "mixed_levels",
             "contrast": "any",
-            "estimate": chi2,
-            "p_value": p_value,
+            "df": df,
+            "estimate": f,
+            "p_value": float(stats.f.sf(f, n_differences, df)),
         }
     ]
     errors = np.sqrt(np.diag(covariance))
-    reach = stats.norm.isf((1 - ci_level) / 2) * errors
+    reach = stats.t.isf((1 - ci_level) / 2, df) * errors
     for place, level in enumerate(design.levels[1:]):
         size = differences[place]
         rows.append(
             {
                 "method": "mixed_difference",
                 "contrast": f"{level} - {design.levels[0]}",
+                "df": df,
                 "estimate": design.sd * size,
                 "ci_low": design.sd * (size - reach[place]),
                 "ci_high": design.sd * (size + reach[place]),
-                "p_value": float(2 * stats.norm.sf(abs(size) / errors[place])),
+                "p_value": float(2 * stats.t.sf(abs(size) / errors[place], df)),
             }
         )
     return rows
+
+
+def _error_df(design: Design) -> int:
+    """Children less the parameters that are estimated from differences between them."""
+    _, first = np.unique(design.patients, return_index=True)
+    covariates = design.x[:, 1:]
+    of_child = (covariates == covariates[first][design.patients]).all(axis=0)
+    return max(1, len(first) - len(design.levels) - int(of_child.sum()))

@@ -33,6 +33,18 @@ _MAX_STEPS = 50
 _TOLERANCE = 1e-8
 """Twice the log-likelihood that the last step may gain."""
 
+_LARGEST = np.log(1000)
+"""Log odds ratio per SD, or its error, beyond which numbers mean nothing."""
+
+_NEARLY_SEPARATED = (
+    "nearly separated: the feature tells the levels apart almost perfectly"
+)
+
+_ENOUGH_PATIENTS = 40
+"""With fewer children robust errors are too small, see :func:`ordinal_effects`."""
+
+_FEW_PATIENTS = f"fewer than {_ENOUGH_PATIENTS} patients: intervals are too narrow"
+
 
 def ordinal_effects(
     features: pd.DataFrame,
@@ -73,8 +85,9 @@ def ordinal_effects(
         One row per feature: the columns of :func:`cpexplore.stats.associate` and
         ``adjusted_for``. ``estimate`` is the odds ratio, above 1 if a higher value
         goes with a higher level. ``n_missing`` counts walks without the feature or a
-        covariate. ``note`` says why there is no estimate: constant, linearly
-        dependent, too few patients, perfect separation.
+        covariate. ``note`` says why there is no estimate (constant, linearly
+        dependent, too few patients, perfect or near separation) or that its interval
+        is too narrow.
 
     Raises
     ------
@@ -89,6 +102,12 @@ def ordinal_effects(
     A covariate that is missing or constant for everyone drops out, see
     ``adjusted_for``; so does a covariate that is the feature itself. The SD is that
     of the rows used.
+
+    Intervals and p-values take the patient-robust standard error with the t
+    distribution of children - 1 degrees of freedom. Robust errors are too small with
+    few children: with the normal distribution 11 % were rejected at 8 to 25 children
+    without effect, where 5 % should be. t repairs part of that; ``note`` marks fewer
+    than 40 children.
     """
     return _effect_table(
         features,
@@ -180,27 +199,54 @@ def _effect_table(
 def _effect(design: Design, method: str, ci_level: float) -> dict[str, object]:
     if problem := fault(design) or separation(design):
         return {"note": problem}
-    return odds_ratio(*_FITS[method](design), ci_level=ci_level)
+    n_patients = len(np.unique(design.patients))
+    return odds_ratio(*_FITS[method](design), ci_level=ci_level, n_patients=n_patients)
 
 
 def odds_ratio(
-    log_odds: float, std_error: float, *, ci_level: float
+    log_odds: float,
+    std_error: float,
+    *,
+    ci_level: float,
+    n_patients: int,
+    df: float | None = None,
 ) -> dict[str, object]:
     """Turn a log odds ratio and its standard error into Wald interval and p.
 
+    Parameters
+    ----------
+    log_odds, std_error : float
+        NaN if the fit did not converge.
+    ci_level : float
+        Nominal coverage of the interval.
+    n_patients : int
+        Fewer than 40 are noted.
+    df : float, optional
+        Of the t distribution; ``n_patients`` - 1 when not given.
+
+    Returns
+    -------
+    dict
+        ``estimate, ci_low, ci_high, p_value, note``; of these only the note if the
+        estimate or its error is beyond an odds ratio of 1,000.
+
     Examples
     --------
-    >>> odds_ratio(0.0, 0.5, ci_level=0.95)["p_value"]
+    >>> odds_ratio(0.0, 0.5, ci_level=0.95, n_patients=60)["p_value"]
     1.0
     """
     if not (np.isfinite(std_error) and std_error > 0):
         return {"note": "the fit did not converge"}
-    reach = stats.norm.isf((1 - ci_level) / 2) * std_error
+    if max(abs(log_odds), std_error) > _LARGEST:
+        return {"note": _NEARLY_SEPARATED}
+    df = n_patients - 1 if df is None else df
+    reach = stats.t.isf((1 - ci_level) / 2, df) * std_error
     return {
         "estimate": float(np.exp(log_odds)),
         "ci_low": float(np.exp(log_odds - reach)),
         "ci_high": float(np.exp(log_odds + reach)),
-        "p_value": float(2 * stats.norm.sf(abs(log_odds) / std_error)),
+        "p_value": float(2 * stats.t.sf(abs(log_odds) / std_error, df)),
+        "note": _FEW_PATIENTS if n_patients < _ENOUGH_PATIENTS else "",
     }
 
 

@@ -46,7 +46,9 @@ def threshold_effects(
     pandas.DataFrame
         One row per feature and threshold, with the further column ``threshold``
         (``"above I"``: all higher levels against I). ``estimate`` is the odds ratio
-        of the binary logit with a patient-robust interval.
+        of the binary logit with a patient-robust interval (t with children - 1
+        degrees of freedom; ``note`` marks fewer than 40 children, as in
+        :func:`cpexplore.stats.ordinal_effects`).
 
     Raises
     ------
@@ -76,7 +78,9 @@ def threshold_effects(
             if separates(design.x, (design.y > cut).astype(int)).any():
                 row["note"] = f"perfectly separated above {level}"
             else:
-                row |= odds_ratio(*_binary_logit(design, cut), ci_level=ci_level)
+                slope = _binary_logit(design, cut)
+                n_patients = int(design.patients.max()) + 1
+                row |= odds_ratio(*slope, ci_level=ci_level, n_patients=n_patients)
             rows.append(row)
     return result_table(rows, families=families, keys=["threshold"])
 
