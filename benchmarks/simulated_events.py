@@ -24,6 +24,7 @@ import pandas as pd
 import xarray as xr
 from joblib import Parallel, delayed
 from scipy.interpolate import CubicSpline
+from scipy.stats import binomtest
 
 from cpexplore.gait import analyse_walk, default_reference, gait_pattern
 from cpexplore.gait.indices import (
@@ -235,24 +236,33 @@ def report(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 
 def pattern_report(limbs: pd.DataFrame) -> pd.DataFrame:
-    """Percent of clear limbs whose class is right, by rule and by what is right."""
+    """Percent of clear limbs whose class is right; a limb without a class is wrong.
+
+    By rule and by what is right, with the Wilson interval of the bar's column.
+    """
     rows = {}
     for group, table in [("all", limbs), *limbs.groupby("group")]:
         for rule in RULES:
-            known = table[table[rule] != ""]
-            true = known[f"{rule}_true"]
+            classed = table[rule] != ""
+            right = classed & (table[rule] == table[f"{rule}_true"])
+            drawn = table["drawn"]
+            test = binomtest(int(right.sum()), len(table))
+            low, high = test.proportion_ci(method="wilson")
             rows[group, rule] = {
                 "limbs": len(table),
-                "classed": len(known),
-                "as_true_curves_pct": 100 * (known[rule] == true).mean(),
-                "as_drawn_pct": 100 * (known[rule] == known["drawn"]).mean(),
-                "true_as_drawn_pct": 100 * (true == known["drawn"]).mean(),
+                "classed": classed.sum(),
+                "as_true_curves": right.sum(),
+                "as_true_curves_pct": 100 * right.mean(),
+                "low_pct": 100 * low,
+                "high_pct": 100 * high,
+                "as_drawn_pct": 100 * (table[rule] == drawn).mean(),
+                "true_as_drawn_pct": 100 * (table[f"{rule}_true"] == drawn).mean(),
             }
     return pd.DataFrame(rows).T.round(1)
 
 
 def missed_bars(walks: pd.Series, pattern_pct: float) -> list[str]:
-    """Names of the bars that levels I to III miss."""
+    """Names of the bars that a group of walks misses."""
     missed = [name for name, bar in BARS.items() if walks[name] > bar]
     swaps_bar = SHARE_BAR_PCT["swaps"]
     missed += [
@@ -299,11 +309,16 @@ def main() -> int:
     print(patterns.to_string(), "\n")
     for truth in ("stance_true", "drawn"):
         print(pd.crosstab(limbs[truth], limbs["stance"]).to_string(), "\n")
-    walks = report(rows, ["group"]).loc["I-III"]
-    right = patterns.loc[("all", "stance"), "as_true_curves_pct"]
-    missed = missed_bars(walks, right)
-    print("missed by levels I-III:", ", ".join(missed) or "nothing")
-    return bool(missed)
+    walks = report(rows, ["group"])
+    missed = {
+        group: missed_bars(
+            walks.loc[group], patterns.loc[(group, "stance"), "as_true_curves_pct"]
+        )
+        for group in ("I-III", "IV")
+    }
+    for group, names in missed.items():
+        print(f"missed by {group}:", ", ".join(names) or "nothing")
+    return any(missed.values())
 
 
 if __name__ == "__main__":

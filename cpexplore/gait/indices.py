@@ -264,12 +264,13 @@ def stance_pattern(knee_z: float, ankle_z: float) -> tuple[str, float]:
     >>> stance_pattern(-3.0, -1.2)[0], stance_pattern(-1.2, -3.0)[0]
     ('recurvatum', 'true equinus')
     """
-    if not (knee_z < -1 and ankle_z <= 1):
-        return gait_pattern(knee_z, ankle_z)
-    apart = (ankle_z - knee_z) / np.sqrt(2)
-    if apart <= 0:
-        return "true equinus", float(-apart)
-    return "recurvatum", float(min(apart, -1 - knee_z, 1 - ankle_z))
+    name, margin = gait_pattern(knee_z, ankle_z)
+    if name not in ("true equinus", "recurvatum"):
+        return name, margin
+    above = float((ankle_z - knee_z) / np.sqrt(2))
+    if above <= 0:
+        return "true equinus", min(margin, -above)
+    return "recurvatum", float(min(above, -1 - knee_z, 1 - ankle_z))
 
 
 def _class(knee_z: float, ankle_z: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cpexplore.gait import (
@@ -145,6 +145,10 @@ def test_patterns_deviate_more_than_typical_gait(analysed):
 
 
 @pytest.mark.parametrize("rule", [gait_pattern, stance_pattern])
+@example(knee=-0.95, ankle=-1.5)
+@example(knee=-0.9, ankle=-2.0)
+@example(knee=-0.95, ankle=-3.0)
+@example(knee=-1.1, ankle=-6.0)
 @given(
     knee=st.floats(-6, 6, allow_subnormal=False),
     ankle=st.floats(-6, 6, allow_subnormal=False),
@@ -163,6 +167,19 @@ def test_the_margin_is_the_distance_to_the_nearest_other_class(rule, knee, ankle
         for dk, da in (*AXES, *DIAGONALS)
     }
     assert just_beyond - {name}
+
+
+@pytest.mark.parametrize(
+    ("knee", "ankle", "margin"),
+    [
+        (-0.95, -1.5, 0.55 / np.sqrt(2)),
+        (-0.9, -2.0, 1.1 / np.sqrt(2)),
+        (-0.95, -3.0, 2.05 / np.sqrt(2)),
+        (-1.1, -6.0, 2.1),
+    ],
+)
+def test_true_equinus_ends_at_recurvatum_and_at_jump(knee, ankle, margin):
+    assert stance_pattern(knee, ankle) == ("true equinus", pytest.approx(margin))
 
 
 def test_unknown_couple_has_no_class():
