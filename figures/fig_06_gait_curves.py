@@ -56,8 +56,9 @@ def main(run: Path, out: Path, *, quick: bool = False) -> list[Path]:
             "patients resampled. Grey: mean ± 1 SD of the reference "
             f"({reference.attrs['reference']}). Black bar: clusters in which the angle "
             "goes with the level (cluster permutation of patients over the whole "
-            "cycle, q ≤ 0.05 over all clusters of all angles); its ends are no "
-            "estimate of where the difference begins."
+            "cycle, p ≤ 0.05 of the cluster and q ≤ 0.05 of the angle, one q per "
+            "angle over all tested angles); its ends are no estimate of "
+            "where the difference begins."
         )
         return save_figure(
             figure,

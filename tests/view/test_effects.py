@@ -10,10 +10,12 @@ from matplotlib.colors import to_hex
 
 from cpexplore import gmfcs
 from cpexplore.view.effects import (
+    by_adjustment,
     plot_level_curves,
     plot_odds_ratios,
     plot_threshold_odds_ratios,
     question_grid,
+    surest_features,
 )
 
 NAMES = ["speed_llps", "cadence_spm", "sway"]
@@ -27,7 +29,9 @@ def ax():
 
 
 def odds(*estimates, **columns):
-    table = pd.DataFrame({"feature": NAMES, "estimate": estimates} | columns)
+    table = pd.DataFrame(
+        {"feature": NAMES, "estimate": estimates, "ci_level": 0.9}
+    ).assign(**columns)
     return table.assign(ci_low=table["estimate"] / 2, ci_high=table["estimate"] * 2)
 
 
@@ -52,6 +56,29 @@ def test_odds_ratios_have_a_row_per_feature_and_a_marker_per_table(ax):
     assert labels == ["sway", "cadence (steps/min)", "speed (LL/s)"]
     assert ax.get_xscale() == "log"
     assert ax.get_ylim() == (2.5, -0.5)
+    assert ax.get_xlabel() == "odds ratio of a higher level per SD (90 % CI)"
+
+
+def test_an_adjustment_is_named_by_what_was_held_constant_not_by_what_was_asked():
+    full = "age_years + sex + leg_length_m + speed_llps"
+    own = ["age_years + sex + leg_length_m", full, full]
+    tables = {
+        "odds_ratios_adjusted_device": odds(9, 9, 9, adjusted_for=own),  # no device
+        "odds_ratios_adjusted": odds(1, 1, 1, adjusted_for=own),
+        "odds_ratios": odds(2, 2, 2, adjusted_for=np.nan),
+        "threshold_odds_ratios": odds(3, 3, 3),
+    }
+    found = by_adjustment(tables)
+    assert list(found) == ["unadjusted", "age, sex, leg length, speed"]
+    assert found["age, sex, leg length, speed"] is tables["odds_ratios_adjusted"]
+    with pytest.raises(ValueError, match=r"^`odds_ratios` lacks .* 'adjusted_for'"):
+        by_adjustment({"odds_ratios": odds(1, 1, 1)})
+
+
+def test_the_surest_features_are_the_most_standard_errors_from_one():
+    table = odds(9.0, 0.4, np.nan).assign(ci_low=[0.5, 0.3, 1], ci_high=[162, 0.53, 2])
+    assert surest_features(table, n=5) == ["cadence_spm", "speed_llps"]
+    assert surest_features(table, n=1) == ["cadence_spm"]
 
 
 def test_what_is_beyond_the_axis_becomes_an_arrow_at_its_end(ax):
@@ -63,6 +90,15 @@ def test_what_is_beyond_the_axis_becomes_an_arrow_at_its_end(ax):
         if line.get_marker() in "<>"
     }
     assert arrows == {"<": [1 / 200], ">": [200.0]}
+
+
+def test_an_end_of_an_interval_beyond_the_axis_has_its_arrow_too(ax):
+    table = odds(0.5, 2.0, 3.0).assign(ci_low=[0.1, 1e-3, 1], ci_high=[9, 1e3, 1e4])
+    plot_odds_ratios({"alone": table}, features=NAMES, ax=ax)
+    assert series(ax)["alone"][0] == [0.5, 2.0, 3.0]
+    arrows = {line.get_marker(): list(line.get_ydata()) for line in ax.lines}
+    assert arrows["<"] == [1.0]
+    assert arrows[">"] == [1.0, 2.0]
 
 
 def test_thresholds_stand_beside_the_common_odds_ratio(ax):
@@ -110,15 +146,21 @@ def test_levels_have_their_colour_their_mean_and_their_band(ax, curves):
 def test_a_bar_covers_only_clusters_that_are_sure(ax, curves):
     phase = np.arange(0, 101, 10)
     cluster = np.array([1, 1, 0, 2, 2, 2, 0, 0, 3, 3, 3])
-    q_value = np.array([np.nan, 0.01, 0.2, 0.05])[cluster]
-    tests = pd.DataFrame({"phase": phase, "cluster": cluster, "q_value": q_value})
+    p_value = np.array([np.nan, 0.01, 0.2, 0.05])[cluster]
+    tests = pd.DataFrame({"phase": phase, "cluster": cluster, "p_value": p_value})
+    tests["q_value"] = np.where(cluster > 0, 0.03, np.nan)
     plot_level_curves(curves, tests=tests, ax=ax)
     ends = [s[:, 0].tolist() for s in ax.collections[-1].get_segments()]
     assert ends == [[0, 10], [80, 100]]
+    ax.clear()
+    plot_level_curves(curves, tests=tests.assign(q_value=0.06), ax=ax)
+    assert not ax.collections[-1].get_segments()
 
 
 def test_tables_without_a_column_are_refused(ax, curves):
-    sentence = re.escape("`tables['alone']` lacks the columns 'ci_low', 'ci_high';")
+    sentence = re.escape(
+        "`tables['alone']` lacks the columns 'ci_low', 'ci_high', 'ci_level';"
+    )
     with pytest.raises(ValueError, match=f"^{sentence}"):
         plot_odds_ratios(
             {"alone": odds(1, 1, 1)[["feature", "estimate"]]}, features=NAMES, ax=ax
