@@ -1,4 +1,4 @@
-"""Honest probabilities, and how good the surest answers are."""
+"""More honest probabilities, and how good the surest answers are."""
 
 import numpy as np
 import pandas as pd

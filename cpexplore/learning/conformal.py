@@ -1,4 +1,4 @@
-"""Sets of levels that hold their coverage in every level."""
+"""Sets of levels that are to hold their coverage, about, in every level."""
 
 from collections.abc import Mapping
 
@@ -77,7 +77,9 @@ def conformal_thresholds(
     Notes
     -----
     Mondrian: each level has its own quantile. One quantile for all covers the rare
-    level IV too seldom.
+    level IV too seldom. Calibrated on children that no model in question was trained
+    on, the coverage of a new child of that level is guaranteed; here each fold has a
+    model of its own, so it is approximate, see :func:`conformal_sets`.
 
     References
     ----------
@@ -156,6 +158,17 @@ def conformal_sets(
     ------
     ValueError
         If the model is unknown.
+
+    Notes
+    -----
+    Cross-conformal: thresholds for the model of one fold come from the scores of the
+    models of the others, which were trained on its children. Coverage is approximate,
+    not guaranteed.
+
+    References
+    ----------
+    Vovk, Cross-conformal predictors, Annals of Mathematics and Artificial Intelligence
+    74, 2015.
     """
     check_columns(oof, ["walk_id", "seed", "fold", groups, *_P], name="oof")
     check_option("model", model, sorted(oof["model"].unique()))
@@ -175,7 +188,7 @@ def conformal_sets(
 def coverage_by_level(
     sets: pd.DataFrame, *, groups: str = "patient_id", ci_level: float = 0.95
 ) -> pd.DataFrame:
-    """How often the sets hold the truth, by level, with the exact binomial interval.
+    """How often the sets hold the truth, by level, with a binomial interval.
 
     Parameters
     ----------
@@ -190,6 +203,12 @@ def coverage_by_level(
     -------
     pandas.DataFrame
         ``level, estimate, ci_low, ci_high, ci_level, mean_size, n_patients``.
+
+    Notes
+    -----
+    The Clopper-Pearson interval takes the sets as independent. They share thresholds
+    within a fold, which it ignores: read it as a rough one. A level with an infinite
+    threshold is in every set, so that its coverage of 1 says nothing.
     """
     check_columns(sets, [groups, "gmfcs", "covered", "size"], name="sets")
     units = sets.drop_duplicates(subset=[groups, "gmfcs"])

@@ -1,4 +1,4 @@
-"""How repeatable a feature is within a child: ICC, SEM and smallest change.
+"""How alike the walks of a child are: ICC, SEM and the usual change.
 
 Everything is a function of sums per patient, so that the patient bootstrap is a few
 matrix products.
@@ -67,8 +67,10 @@ def icc(
     -------
     pandas.DataFrame
         One row per feature with ``estimate`` (may be negative) and, in the unit of
-        the feature, ``sem``, the standard error of measurement, and ``mdc95`` =
-        1.96 sqrt(2) sem, the smallest change of one child that is not error.
+        the feature, ``sem``, the standard deviation of a child's walks around its mean,
+        and ``mdc95`` = 1.96 sqrt(2) sem: two walks of one child differ by less in 95 %
+        of pairs. Both are error of measurement only if the walks of a child are
+        repeats of one occasion.
 
     Raises
     ------
@@ -77,6 +79,11 @@ def icc(
 
     Notes
     -----
+    Where the rows of a child are visits months or years apart, the variance within the
+    child holds growth and true change besides error: ``mdc95`` is then the usual change
+    between visits, an upper bound of the smallest change that is not error, and the
+    ICC a lower bound of the repeatability of the measurement.
+
     The estimates are those of the analysis of variance; with balanced data they equal
     the restricted maximum likelihood of the mixed model.
 
