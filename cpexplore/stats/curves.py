@@ -87,6 +87,7 @@ def compare_curves(
     check_range("threshold", threshold, low=0, high=1, inclusive=False)
     generator = np.random.default_rng(rng)
     tables = []
+    smallest: dict[str, float] = {}
     for name, sample, whole in _samples(curves, index, outcome=outcome, groups=groups):
         points, levels = sample.features.to_numpy()[whole], sample.y[whole]
         patients = np.unique(sample.patients[whole], return_inverse=True)[1]
@@ -102,6 +103,7 @@ def compare_curves(
                 n_permutations=n_permutations,
                 rng=generator,
             )
+            smallest[name] = float(p_values.min(initial=1.0))
         found = {
             "curve": name,
             "phase": sample.features.columns,
@@ -116,9 +118,9 @@ def compare_curves(
         }
         tables.append(pd.DataFrame(found))
     table = pd.concat(tables, ignore_index=True)
-    of_curve = table[table["note"] == ""].groupby("curve")["p_value"].min().fillna(1.0)
-    q_value = pd.Series(q_values(of_curve), index=of_curve.index)
-    return table.assign(q_value=table["curve"].map(q_value).where(table["cluster"] > 0))
+    adjusted = dict(zip(smallest, q_values(list(smallest.values())), strict=True))
+    q_value = [adjusted.get(curve, np.nan) for curve in table["curve"]]
+    return table.assign(q_value=np.where(table["cluster"] > 0, q_value, np.nan))
 
 
 def level_curves(

@@ -228,9 +228,10 @@ def _counts(table: pd.DataFrame | None) -> tuple[int | None, int | None]:
     n_missing = int(np.count_nonzero(table["estimate"].isna()))
     if "q_value" not in table:
         return 0, n_missing
+    tests = table.dropna(subset="q_value")
     if "cluster" in table:  # a curve is tested once, whatever clusters it forms
-        return table.loc[table["note"] == "", "curve"].nunique(), n_missing
-    return int(table["q_value"].count()), n_missing
+        tests = table[table["note"] == ""].drop_duplicates(subset="curve")
+    return len(tests), n_missing
 
 
 def _excuse(table: pd.DataFrame | None) -> str:
