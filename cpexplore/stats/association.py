@@ -17,7 +17,7 @@ from cpexplore.stats._sample import (
     result_table,
     too_few,
 )
-from cpexplore.stats.permutation import permutation_p
+from cpexplore.stats.permutation import NO_EXCHANGE, permutation_p
 from cpexplore.stats.resampling import (
     patient_counts,
     percentile_interval,
@@ -111,6 +111,7 @@ def associate(
         if not row["note"]:
             row["ci_low"], row["ci_high"] = low[column], high[column]
             row["p_value"] = p_value[column]
+            row["note"] = "" if np.isfinite(p_value[column]) else NO_EXCHANGE
         rows.append(row)
     return result_table(rows, families=families)
 

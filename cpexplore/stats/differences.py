@@ -130,7 +130,7 @@ def pairwise(
     families : mapping of str to str, optional
         As in :func:`trend`; all pairs of a feature are in its family.
     n_resamples : int
-        Of the bootstrap of children within each level.
+        Of the bootstrap of children, drawn from all levels together.
     ci_level : float
         Nominal coverage of the percentile interval.
     rng : numpy.random.Generator, int or None
@@ -142,7 +142,8 @@ def pairwise(
         One row per feature and pair, with the further columns ``level`` and
         ``other``. ``estimate`` is Cliff's delta, P(other > level) - P(other < level):
         positive if the feature is larger at the higher level. ``p_value`` is Dunn's,
-        not adjusted; ``q_value`` is adjusted over all rows of the family.
+        not adjusted; ``q_value`` is adjusted over all rows of the family. A pair with
+        a level of fewer than 5 children has neither interval nor p, see ``note``.
 
     Raises
     ------
@@ -175,8 +176,9 @@ def pairwise(
                 row["note"] = note
             else:
                 lower, higher = (known & (sample.y == level) for level in (low, high))
-                row["p_value"] = p_values.get((low, high), np.nan)
                 row |= _delta(values, (lower, higher), drawn, ci_level=ci_level)
+                if "note" not in row:
+                    row["p_value"] = p_values.get((low, high), np.nan)
             rows.append(row)
     return result_table(rows, families=families, keys=["level", "other"])
 

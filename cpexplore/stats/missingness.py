@@ -22,7 +22,7 @@ from cpexplore.stats._sample import (
     too_few,
 )
 from cpexplore.stats.ordinal import odds_ratio, proportional_odds
-from cpexplore.stats.permutation import permutation_p
+from cpexplore.stats.permutation import NO_EXCHANGE, permutation_p
 from cpexplore.stats.resampling import patient_counts, percentile_interval
 
 _OUTCOME = "outcome code"
@@ -95,19 +95,22 @@ def missingness(
         shares = _shares(absent, sample.patients, members, counts)
         low, high = percentile_interval(shares, ci_level=ci_level)
         n_patients = len(np.unique(sample.patients[members]))
-        note = too_few(n_patients)
+        problem = too_few(n_patients)
         for place, feature in enumerate(sample.features):
             missing = absent[members, place]
+            note = problem
+            if level == "all" and not problem and 0 < missing.mean() < 1:
+                note = "" if np.isfinite(p_values[place]) else NO_EXCHANGE
             rows.append(
                 {
                     "feature": feature,
                     "level": level,
                     "method": "missing_share",
                     "estimate": missing.mean(),
-                    "ci_low": np.nan if note else low[place],
-                    "ci_high": np.nan if note else high[place],
+                    "ci_low": np.nan if problem else low[place],
+                    "ci_high": np.nan if problem else high[place],
                     "ci_level": ci_level,
-                    "p_value": np.nan if note or level != "all" else p_values[place],
+                    "p_value": np.nan if problem or level != "all" else p_values[place],
                     "n_rows": len(missing),
                     "n_patients": n_patients,
                     "n_missing": int(missing.sum()),

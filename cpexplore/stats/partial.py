@@ -16,7 +16,7 @@ from cpexplore.stats._sample import (
     result_table,
     too_few,
 )
-from cpexplore.stats.permutation import exchange_p, exchangeable
+from cpexplore.stats.permutation import NO_EXCHANGE, exchange_p, exchangeable
 from cpexplore.stats.resampling import (
     patient_counts,
     percentile_interval,
@@ -110,6 +110,7 @@ def partial_association(
             interval = percentile_interval(replicates, ci_level=ci_level)
             row["ci_low"], row["ci_high"] = map(float, interval)
             row["p_value"] = p_values[feature]
+            row["note"] = "" if np.isfinite(p_values[feature]) else NO_EXCHANGE
         rows.append(row)
     return result_table(rows, families=families, keys=["given"])
 

@@ -18,6 +18,11 @@ _MIN_STRATUM = 5
 _TOLERANCE = 1e-10
 """Relative differences below are rounding: the permuted statistic counts as equal."""
 
+NO_EXCHANGE = (
+    "no test: the feature is missing or constant in the rows that may be exchanged"
+)
+"""Note of an estimate whose p-value is NaN, see :func:`exchangeable`."""
+
 
 def permutation_p(
     X: ArrayLike,

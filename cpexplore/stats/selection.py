@@ -68,7 +68,8 @@ def stability_selection(
     pandas.DataFrame
         One row per feature; ``estimate`` is the selection frequency, ``selected``
         whether it reaches ``threshold``, ``expected_false`` the bound on the expected
-        number of selected features without any association.
+        number of selected features without any association, given how many features
+        are neither constant nor missing in more than 40 % of the walks.
 
     Raises
     ------
@@ -104,7 +105,8 @@ def stability_selection(
         for child in np.random.SeedSequence(seed).generate_state(n_halves)
     )
     frequency = np.mean(chosen, axis=0)
-    bound = n_features**2 / ((2 * threshold - 1) * len(frequency))
+    n_usable = _standardised(sample.features.to_numpy())[1].sum()
+    bound = n_features**2 / ((2 * threshold - 1) * n_usable) if n_usable else np.nan
     rows = [
         {
             "feature": feature,

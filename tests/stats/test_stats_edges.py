@@ -155,14 +155,38 @@ def test_a_rare_level_has_an_estimate_without_interval(study):
     expected = "an interval or test needs 5 patients; there are 3"
     pairs = stats.pairwise(features[["knee"]], index, n_resamples=50, rng=0)
     rare = pairs["other"] == "IV"
-    assert pairs.loc[rare, ["estimate", "p_value"]].notna().all(axis=None)
-    assert pairs.loc[rare, ["ci_low", "ci_high"]].isna().all(axis=None)
+    assert pairs.loc[rare, "estimate"].notna().all()
+    withheld = ["ci_low", "ci_high", "p_value", "q_value"]
+    assert pairs.loc[rare, withheld].isna().all(axis=None)
+    assert pairs.loc[~rare, withheld].notna().all(axis=None)
     assert (pairs.loc[rare, "note"] == expected).all()
     assert (pairs.loc[~rare, "note"] == "").all()
     shares = stats.missingness(features[["trunk"]], index, **FEW).set_index("level")
     assert shares.loc["IV", "note"] == expected
     assert np.isnan(shares.loc["IV", "ci_low"])
     assert shares.loc["all", "note"] == ""
+
+
+def test_a_feature_missing_in_all_rows_that_may_be_exchanged_says_so(rng):
+    """Six children with 2 to 7 walks: only first walks take part, none has it."""
+    who = np.repeat(np.arange(6), np.arange(2, 8))
+    index = pd.DataFrame(
+        {"gmfcs": who % 3, "patient_id": who, "age_years": rng.normal(size=len(who))}
+    )
+    first = ~index["patient_id"].duplicated()
+    knee = pd.Series(rng.normal(size=len(who))).mask(first)
+    features = pd.DataFrame({"knee": knee, "hip": rng.normal(size=len(who))})
+    expected = (
+        "no test: the feature is missing or constant in the rows that may be exchanged"
+    )
+    for table in (
+        stats.associate(features, index, **FEW),
+        stats.missingness(features, index, **FEW).query("level == 'all'"),
+    ):
+        rows = table.set_index("feature")
+        assert np.isnan(rows.loc["knee", "p_value"])
+        assert np.isfinite(rows.loc["knee", ["estimate", "ci_low"]].astype(float)).all()
+        assert rows["note"].to_dict() == {"knee": expected, "hip": ""}
 
 
 def test_missing_patients_and_outcomes_are_named(study):

@@ -19,6 +19,6 @@ def test_selection_finds_the_features_that_matter(rng):
     table = stability_selection(features, index, **settings).set_index("feature")
     assert table.index[table["selected"]].tolist() == ["f0", "f1"]
     assert table.loc["constant", "estimate"] == 0
-    assert table["expected_false"].iloc[0] == pytest.approx(4 / (0.4 * 13))
+    assert table["expected_false"].iloc[0] == pytest.approx(4 / (0.4 * 12))
     again = stability_selection(features.iloc[::-1], index, **settings)
     pd.testing.assert_frame_equal(again.set_index("feature"), table)
