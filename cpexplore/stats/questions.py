@@ -228,10 +228,10 @@ def _counts(table: pd.DataFrame | None) -> tuple[int | None, int | None]:
     n_missing = int(np.count_nonzero(table["estimate"].isna()))
     if "q_value" not in table:
         return 0, n_missing
-    tests = table.dropna(subset="q_value")
+    is_test = table["q_value"].notna()
     if "cluster" in table:  # a curve is tested once, whatever clusters it forms
-        tests = table[table["note"] == ""].drop_duplicates(subset="curve")
-    return len(tests), n_missing
+        is_test = (table["note"] == "") & ~table.duplicated(["curve"])
+    return int(np.count_nonzero(is_test)), n_missing
 
 
 def _excuse(table: pd.DataFrame | None) -> str:
