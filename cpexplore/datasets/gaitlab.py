@@ -14,6 +14,8 @@ import xarray as xr
 
 from cpexplore.cohort import Cohort, make_index
 from cpexplore.datasets.gaitlab_writing import write_gaitlab
+from cpexplore.datasets.truth import FOLDER as TRUTH
+from cpexplore.datasets.truth import simulator_notes
 from cpexplore.io.problems import wrong
 from cpexplore.io.release import (
     COVARIATES,
@@ -149,7 +151,7 @@ def load_gaitlab(root: str | Path) -> Cohort:
         walks=VideoFolder(release, index["patient_id"].to_dict()),
         labels=labels,
         name=Path(root).resolve().name,
-        notes=(*notes, *more_notes),
+        notes=(*notes, *more_notes, *simulator_notes(release.processed.parent / TRUTH)),
     )
 
 

@@ -90,7 +90,9 @@ def walks_to_write(
     made = Parallel(n_jobs=n_jobs, return_as="generator")(
         delayed(_simulated)(chunk) for chunk in chunks
     )
-    with TruthWriter(truth, cohort=cohort.name) as writer, walk_ids as bar:
+    plants = {child.plant for child in children if child.plant is not None}
+    told = TruthWriter(truth, cohort=cohort.name, plants=plants)
+    with told as writer, walk_ids as bar:
         for chunk in cast("Iterable[list[tuple[xr.Dataset, TruthRows]]]", made):
             for walk, rows in chunk:
                 writer.add(rows)

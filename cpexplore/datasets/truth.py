@@ -2,7 +2,8 @@
 
 ::
 
-    simulation.json   which cohort, and the hashes of the simulator's parameters
+    simulation.json   which cohort, the hashes of the simulator's parameters and
+                      constants, and where a level is planted
     parameters.csv    every parameter and constant, with its status and source
     children.parquet  one row per walk: severity, patterns, device, speed, camera, ...
     events.parquet    one row per event: walk_id, side, event, time_s, bout
@@ -12,6 +13,7 @@
 A model must never read this folder.
 """
 
+from collections.abc import Set
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,8 @@ import pyarrow.parquet as pq
 
 from cpexplore.io.openpose import load_json
 from cpexplore.runs import write_json
-from cpexplore.simulate import CONSTANTS, PARAMETERS, Truth
+from cpexplore.simulate import CONSTANTS, PARAMETERS, PLANTS, Truth
+from cpexplore.simulate.cohort import PARAMETERS_NOTE
 
 FOLDER = "truth"
 """Name of the folder in that of the cohort."""
@@ -81,15 +84,24 @@ class TruthWriter:
         Where the tables go; must not exist.
     cohort : str
         What the cohort is called.
+    plants : set of str
+        Keys of :data:`cpexplore.simulate.PLANTS` that the walks have.
     """
 
-    def __init__(self, folder: Path, *, cohort: str) -> None:
+    def __init__(
+        self, folder: Path, *, cohort: str, plants: Set[str] = frozenset()
+    ) -> None:
         self._folder = folder
         self._children: list[dict[str, Any]] = []
         self._open: dict[str, pq.ParquetWriter] = {}
         folder.mkdir()
-        about = {"cohort": cohort, "parameters": PARAMETERS.hash()}
-        about["constants"] = CONSTANTS.hash()
+        about: dict[str, Any] = {
+            "cohort": cohort,
+            "parameters": PARAMETERS.hash(),
+            "constants": CONSTANTS.hash(),
+        }
+        if plants:
+            about["plants"] = {name: asdict(PLANTS[name]) for name in sorted(plants)}
         write_json(folder / "simulation.json", about)
         tables = pd.concat([PARAMETERS.table(), CONSTANTS.table()])
         tables.to_csv(folder / "parameters.csv")
@@ -120,11 +132,22 @@ class TruthWriter:
 
 
 def simulator_notes(folder: Path) -> tuple[str, ...]:
-    """Say with which parameters the walks beside a truth folder were made, if any."""
+    """Say with what the walks beside a truth folder were simulated, if it is there.
+
+    Returns
+    -------
+    tuple of str
+        The hash of the parameters, and that of the constants.
+    """
     file = folder / "simulation.json"
     about = load_json(file) if file.exists() else {}
-    known = isinstance(about, dict) and "parameters" in about
-    return (f"simulator parameters {about['parameters']}",) if known else ()
+    if not isinstance(about, dict):
+        return ()
+    notes = {
+        "parameters": PARAMETERS_NOTE,
+        "constants": "simulator constants ",
+    }
+    return tuple(f"{said}{about[key]}" for key, said in notes.items() if key in about)
 
 
 def _named(columns: dict[str, Any], walk_id: str) -> pa.Table:

@@ -15,7 +15,8 @@ import torch
 from cpexplore.cohort import Cohort
 from cpexplore.io.files import check_new_folder
 from cpexplore.runs import FILES, load_run, write_json
-from cpexplore.simulate import PARAMETERS
+from cpexplore.simulate import CONSTANTS, PARAMETERS
+from cpexplore.simulate.cohort import PARAMETERS_NOTE
 from cpexplore.windows import WindowConfig
 
 _PACKAGES = ("cpexplore", "captum", "numpy", "pandas", "scikit-learn", "scipy")
@@ -42,8 +43,14 @@ def config_of(cohort: Cohort, asked: Mapping[str, Any]) -> dict[str, Any]:
         **asked,
     }
     if cohort.simulated:
-        config["simulator"] = PARAMETERS.hash()
+        config["simulator"] = _simulator(cohort)
     return config
+
+
+def _simulator(cohort: Cohort) -> str:
+    """Hash of the parameters that made the walks, wherever that was."""
+    said = [note for note in cohort.notes if note.startswith(PARAMETERS_NOTE)]
+    return said[0].removeprefix(PARAMETERS_NOTE) if said else "unknown"
 
 
 def _digest(cohort: Cohort) -> str:
@@ -60,12 +67,13 @@ def _digest(cohort: Cohort) -> str:
 
 
 def environment() -> dict[str, Any]:
-    """Versions and threads of this process."""
+    """Versions and threads of this process, and the simulator that is installed."""
     return {
         "machine": platform.machine(),
         "packages": {name: version(name) for name in _PACKAGES},
         "processors": os.cpu_count(),
         "python": platform.python_version(),
+        "simulator": {"parameters": PARAMETERS.hash(), "constants": CONSTANTS.hash()},
         "torch_threads": torch.get_num_threads(),
     }
 

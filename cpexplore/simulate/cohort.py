@@ -15,6 +15,9 @@ from cpexplore.simulate.labels import reference_labels
 from cpexplore.simulate.planted import planted_children
 from cpexplore.simulate.walk import SOURCE, Truth, simulate_walk
 
+PARAMETERS_NOTE = "simulator parameters "
+"""How the note of a cohort begins that ends with the hash of the parameters."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preset:
@@ -96,7 +99,7 @@ def cohort_of(children: list[Child], *, name: str) -> Cohort:
         walks=SimulatedWalks(children),
         labels=reference_labels(children),
         name=name,
-        notes=(f"simulator parameters {PARAMETERS.hash()}",),
+        notes=(f"{PARAMETERS_NOTE}{PARAMETERS.hash()}",),
     )
 
 

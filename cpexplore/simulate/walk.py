@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 from cpexplore.simulate import body, chain
 from cpexplore.simulate.assumptions import PARAMETERS
@@ -28,7 +29,8 @@ class Truth:
     """Who walked."""
     angles: xr.Dataset
     """``(time, side)``: the angles of ``gait.joint_angles``, deg, without projection;
-    ``hip_flexion_deg`` is relative to the trunk, ``hip_pelvis_deg`` to the pelvis."""
+    ``hip_flexion_deg`` is relative to the trunk, ``hip_pelvis_deg`` to the pelvis.
+    Where a level is planted they are those of the moved keypoints."""
     events: pd.DataFrame
     """``side, event, time_s, bout``: contacts and foot-offs within passes."""
     points: xr.DataArray
@@ -81,8 +83,14 @@ def simulate_walk(
     -------
     tuple of xarray.Dataset and Truth
         The raw walk (BODY_25, px, missing = NaN with confidence 0) and what really
-        happened. The same child gives the same bytes.
+        happened. The same child gives the same bytes, whatever the number of threads:
+        linear algebra uses one.
     """
+    with threadpool_limits(limits=1):
+        return _walk_and_truth(child, camera)
+
+
+def _walk_and_truth(child: Child, camera: Camera | None) -> tuple[xr.Dataset, Truth]:
     streams = [np.random.default_rng([child.seed, stage]) for stage in range(5)]
     course = plan_course(child, rng=streams[0])
     legs = move_legs(child, course, rng=streams[1])
@@ -146,9 +154,12 @@ def _truth(
     sided = time | {"side": list(SIDES)}
     keypoint = walk["keypoint"].values
     joint = ["hip", "knee", "ankle"]
+    angles = _angles(legs, trunk, every=every, coords=sided)
+    if child.plant is not None:
+        angles = _of_points(points, angles, forward=course.forward[::every])
     return Truth(
         child=child,
-        angles=_angles(legs, trunk, every=every, coords=sided),
+        angles=angles,
         events=_events(course),
         points=xr.DataArray(
             points,
@@ -191,6 +202,37 @@ def _angles(
         coords,
     )
     return angles.assign(trunk_lean_deg=("time", np.degrees(trunk[::every])))
+
+
+def _of_points(
+    points: np.ndarray, angles: xr.Dataset, *, forward: np.ndarray
+) -> xr.Dataset:
+    """The angles that moved keypoints make; the pelvis tilts as in ``angles``."""
+
+    def inclination(upper: str, lower: str) -> np.ndarray:
+        ends = [body.KEYPOINTS.index(name) for name in (upper, lower)]
+        bone = points[:, ends[1]] - points[:, ends[0]]
+        return np.degrees(np.arctan2((bone * forward).sum(axis=1), -bone[:, 1]))
+
+    def sided(upper: str, lower: str) -> np.ndarray:
+        both = [inclination(f"{side}_{upper}", f"{side}_{lower}") for side in SIDES]
+        return np.stack(both, axis=1)
+
+    trunk = -inclination("neck", "mid_hip")
+    thigh, shank = sided("hip", "knee"), sided("knee", "ankle")
+    pitch = sided("heel", "big_toe") - 90
+    pelvis = angles["hip_pelvis_deg"].values - angles["thigh_deg"].values
+    named = {
+        "hip_flexion_deg": thigh + trunk[:, None],
+        "hip_pelvis_deg": thigh + pelvis,
+        "knee_flexion_deg": thigh - shank,
+        "ankle_dorsiflexion_deg": pitch - shank,
+        "thigh_deg": thigh,
+        "shank_deg": shank,
+        "foot_pitch_deg": pitch,
+    }
+    moved = {name: (("time", "side"), value) for name, value in named.items()}
+    return angles.assign(moved).assign(trunk_lean_deg=("time", trunk))
 
 
 def _events(course: Course) -> pd.DataFrame:

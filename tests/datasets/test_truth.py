@@ -14,7 +14,14 @@ from cpexplore.datasets import load_gaitlab, simulated, write_gaitlab
 from cpexplore.datasets.native import load_native, write_native
 from cpexplore.datasets.truth import TruthWriter
 from cpexplore.io import check_path
-from cpexplore.simulate import CONSTANTS, PARAMETERS, cohort_of, draw_children
+from cpexplore.simulate import (
+    CONSTANTS,
+    PARAMETERS,
+    cohort_of,
+    draw_children,
+    simulate_walk,
+)
+from cpexplore.simulate.planted import planted_children
 
 N_WALKS = 9
 
@@ -39,6 +46,7 @@ def test_the_cohort_comes_back_equal(written, cohort):
     root, back = written
     assert [p for p in check_path(root) if p.severity == "error"] == []
     assert back.simulated
+    assert set(cohort.notes) < set(back.notes)
     known = back.index.columns[back.index.notna().any()]
     index = cohort.index.sort_index()
     assert {"gmfcs", "n_frames", "age_years", "leg_length_m"} <= set(known)
@@ -54,7 +62,10 @@ def test_the_cohort_comes_back_equal(written, cohort):
 
 def test_a_folder_says_with_which_parameters_it_was_made(cohort, tmp_path):
     root = write_native(cohort.select(cohort.index.index[:1]), tmp_path / "out")
-    assert load_native(root).notes == cohort.notes
+    assert load_native(root).notes == (
+        *cohort.notes,
+        f"simulator constants {CONSTANTS.hash()}",
+    )
     (root / "truth" / "simulation.json").unlink()
     assert load_native(root).notes == ()
 
@@ -144,3 +155,36 @@ def test_a_failing_simulation_leaves_nothing(cohort, tmp_path, monkeypatch):
     with pytest.raises(MemoryError):
         write_native(cohort, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_angles_of_a_planted_walk_are_those_of_its_keypoints(tmp_path):
+    children = planted_children("knee_amplitude", 8, seed=0)
+    severe = next(child for child in children if child.gmfcs == "IV")
+    child = replace(severe, n_frames=250)
+    planted = cohort_of([child], name="planted")
+    truth = simulate_walk(child)[1]
+    unmoved = simulate_walk(replace(child, plant_strength=0.0))[1]
+    root = write_native(planted, tmp_path / "out")
+    signals = pd.read_parquet(root / "truth" / "signals.parquet")
+    row = pd.read_parquet(root / "truth" / "children.parquet").iloc[0]
+    for side in ("left", "right"):
+        hip, knee, ankle = (
+            truth.points.sel(keypoint=f"{side}_{part}").values
+            for part in ("hip", "knee", "ankle")
+        )
+        thigh, shank = knee - hip, ankle - knee
+        lengths = np.linalg.norm(thigh, axis=1) * np.linalg.norm(shank, axis=1)
+        bend = np.degrees(np.arccos((thigh * shank).sum(axis=1) / lengths))
+        stored = signals[f"knee_flexion_{side}_deg"]
+        np.testing.assert_allclose(np.abs(stored), bend, atol=0.01)
+        before = unmoved.angles["knee_flexion_deg"].sel(side=side)
+        assert np.abs(stored - before.values).max() > 10
+        name = f"knee_min_stance_{side}_deg"
+        assert abs(row[f"true_{name}"] - unmoved.parameters[name]) > 1
+
+
+def test_a_plant_of_no_strength_leaves_all_angles():
+    child = replace(planted_children("leg_phase", 8, seed=0)[0], plant_strength=0.0)
+    planted = simulate_walk(child)[1].angles
+    plain = simulate_walk(replace(child, plant=None))[1].angles
+    xr.testing.assert_allclose(planted, plain, atol=1e-9)

@@ -7,6 +7,7 @@ import pytest
 
 from cpexplore.datasets.native import load_native
 from cpexplore.pipeline import simulate_to_folder
+from cpexplore.pipeline.records import config_of
 from cpexplore.simulate import CONSTANTS, PARAMETERS
 
 
@@ -24,6 +25,11 @@ def test_a_planted_cohort_says_where_the_level_sits(tmp_path):
     children = pd.read_parquet(tmp_path / "out" / "truth" / "children.parquet")
     assert set(children["plant"]) == {"elbow_range"}
     assert set(children["decoy"]) == {"I", "II", "III", "IV"}
+    about = json.loads((tmp_path / "out" / "truth" / "simulation.json").read_text())
+    plant = about["plants"]["elbow_range"]
+    assert plant["carriers"] == ["left_elbow", "right_elbow"]
+    assert plant["distractors"] == ["left_heel", "right_heel"]
+    assert plant["kind"] == "range"
     assert len(load_native(tmp_path / "out")) == 8
 
 
@@ -34,6 +40,10 @@ def test_another_world_is_written_down(tmp_path):
     assert about["cohort"] == "simulated-demo-no_device-4-2"
     children = pd.read_parquet(folder / "children.parquet")
     assert set(children["device"]) == {"none"}
+    about["parameters"] = "of another time"
+    (folder / "simulation.json").write_text(json.dumps(about))
+    asked = config_of(load_native(tmp_path / "out"), {})
+    assert asked["simulator"] == "of another time"
 
 
 @pytest.mark.parametrize(
