@@ -122,7 +122,13 @@ def headline(run: Run) -> str:
     row: Any = rows_where(
         run.comparisons, model_a=FUSION, model_b=SKELETON, metric="accuracy"
     ).iloc[0]
-    if row["ci_low"] > 0:
+    p_folds = row.get("p_folds", float("nan"))
+    if row["ci_low"] > 0 and p_folds >= 0.05:
+        verdict = (
+            "the interval excludes 0, but over folds p is "
+            f"{html.p_value(p_folds)}: a gain by fusion is not established"
+        )
+    elif row["ci_low"] > 0:
         verdict = "fusion beats the skeleton alone"
     elif row["ci_high"] < 0:
         verdict = "fusion is worse than the skeleton alone"

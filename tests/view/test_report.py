@@ -124,6 +124,15 @@ def test_the_headline_says_no_more_than_the_interval(
     assert "On 16 walks of 8 simulated children" in said
 
 
+def test_the_headline_names_folds_that_do_not_agree(run, monkeypatch):
+    table = run.comparisons.assign(ci_low=0.01, ci_high=0.1, p_folds=0.18)
+    monkeypatch.setitem(vars(run), "comparisons", table)
+    assert headline(run).endswith(
+        "the interval excludes 0, but over folds p is 0.180: a gain by fusion is not "
+        "established."
+    )
+
+
 def test_numbers_are_those_of_the_tables(run, text):
     cells = Page(text).cells
     (accuracy,) = run.metrics.query(
