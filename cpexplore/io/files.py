@@ -65,7 +65,17 @@ def write_folder_atomic(path: Path, write: Callable[[Path], object]) -> Path:
     -------
     path
         The same ``path``, for chaining.
+
+    Raises
+    ------
+    FileExistsError
+        If ``path`` is the working directory or a mount point.
     """
+    if path.is_mount() or path.resolve() == Path.cwd():
+        raise FileExistsError(
+            f"A folder is written anew and cannot be {str(path)!r}, where you are or "
+            "where a disk is mounted. Name a new folder."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     workshop = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
     made, old = workshop / "new", workshop / "old"

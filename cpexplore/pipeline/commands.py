@@ -189,7 +189,14 @@ def simulate_to_folder(
         f"children; levels {', '.join(f'{k} {n}' for k, n in levels.items())}.",
         f"cohort {cohort.name}, simulator parameters {PARAMETERS.hash()}, constants "
         f"{CONSTANTS.hash()}; what really happened is in {out / TRUTH}.",
+        *((_DIRT,) if layout == "gaitlab" else ()),
     ]
+
+
+_DIRT = (
+    "Like the release, the folder holds damaged clips, videos without labels and "
+    "labels without video; reading it leaves some out."
+)
 
 
 def _name(walk: xr.Dataset) -> str:

@@ -1,0 +1,34 @@
+"""Files and folders are complete or absent."""
+
+import re
+
+import pytest
+
+from cpexplore.io.files import write_folder_atomic
+
+
+def test_where_you_are_is_refused_before_anything_is_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = (
+        f"A folder is written anew and cannot be {str(tmp_path)!r}, where you are or "
+        "where a disk is mounted. Name a new folder."
+    )
+    made = []
+    with pytest.raises(FileExistsError, match=re.escape(message)):
+        write_folder_atomic(tmp_path, made.append)
+    assert not made
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_leaves_the_old_folder(tmp_path):
+    folder = tmp_path / "out"
+    write_folder_atomic(folder, lambda new: (new / "a").write_text("old"))
+
+    def fail(new):
+        (new / "a").write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write_folder_atomic(folder, fail)
+    assert (folder / "a").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
