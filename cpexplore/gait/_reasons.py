@@ -22,7 +22,7 @@ _LAST = "fewer than {} cycles gave a value, or the reference lacks it"
 _NEED_METRES = ("speed_dimensionless", "froude", "cadence_dimensionless")
 
 
-def missing_reasons(gait: Gait, features: pd.Series) -> pd.DataFrame:
+def missing_reasons(gait: Gait, features: pd.Series, *, upright: bool) -> pd.DataFrame:
     """Give a reason for every NaN.
 
     Parameters
@@ -31,6 +31,8 @@ def missing_reasons(gait: Gait, features: pd.Series) -> pd.DataFrame:
         The measured walk.
     features : pandas.Series
         Its features, one per column of :func:`feature_columns`.
+    upright : bool
+        Whether the hips are above the ankles in the image.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def missing_reasons(gait: Gait, features: pd.Series) -> pd.DataFrame:
     for name, aggregate, keypoints in (_needs()[at] for at in missing):
         scope = aggregate if aggregate in (*SIDES, "global") else "both"
         if (name, scope) not in told:
-            told[name, scope] = _reason(gait, name, scope, keypoints)
+            told[name, scope] = _reason(gait, name, scope, keypoints, upright=upright)
         reasons.append(told[name, scope])
     feature = features.index.to_numpy(dtype=object)[missing]
     return pd.DataFrame({"feature": feature, "reason": reasons}, dtype="str")
@@ -57,14 +59,16 @@ def _needs() -> list[tuple[str, str, tuple[str, ...]]]:
     return list(zip(*fields, strict=True))
 
 
-def _reason(gait: Gait, name: str, scope: str, keypoints: Iterable[str]) -> str:
+def _reason(
+    gait: Gait, name: str, scope: str, keypoints: Iterable[str], *, upright: bool
+) -> str:
     """Look for the cause from the outside in: set, tracks, direction, cycles."""
     points = gait.body.points
     lacking = [k for k in keypoints if k not in points]
     if lacking:
         return f"{gait.body.keypoint_set} has no {', '.join(lacking)}"
     if not (gait.body.bout >= 0).any():
-        if _is_inverted(gait):
+        if not upright:
             return "the hips are below the ankles: the recording must have y down"
         return "no pass across the image with a known direction of travel"
     unseen = [k for k in keypoints if np.isnan(points[k][gait.body.bout >= 0]).all()]
@@ -80,13 +84,6 @@ def _reason(gait: Gait, name: str, scope: str, keypoints: Iterable[str]) -> str:
             _few(gait, side, n, needed) for side, n in counts.items() if n < needed
         )
     return _PARTICULAR.get(name, _LAST.format(needed))
-
-
-def _is_inverted(gait: Gait) -> bool:
-    ankles = np.fmax(*gait.body.pair("ankle")[..., 1].T)
-    above = gait.body.point("mid_hip")[:, 1] - ankles
-    known = above[np.isfinite(above)]
-    return bool(len(known)) and bool(np.median(known) <= 0)
 
 
 def _n_cycles(gait: Gait, side: str) -> int:

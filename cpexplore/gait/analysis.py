@@ -21,6 +21,7 @@ from cpexplore.gait.features_deviation import gait_patterns
 from cpexplore.gait.kinematics import ANGLES, joint_angles
 from cpexplore.gait.reference import Reference, default_reference
 from cpexplore.preprocessing import clean
+from cpexplore.preprocessing.passes import is_upright
 
 _CHUNK = 16
 """Walks per task of a parallel run."""
@@ -110,7 +111,7 @@ def analyse_walk(
         strides=_stride_table(gait, walked),
         patterns=gait_patterns(gait, reference),
         features=features,
-        reasons=missing_reasons(gait, features),
+        reasons=missing_reasons(gait, features, upright=is_upright(walk)),
     )
 
 
@@ -262,7 +263,7 @@ def _analyse_row(walk: xr.Dataset, leg_length_m: float, reference: Reference) ->
     strides = gait.strides
     return _Row(
         features=features,
-        reasons=missing_reasons(gait, features),
+        reasons=missing_reasons(gait, features, upright=is_upright(walk)),
         curves=gait.mean_curves,
         foot_off_pct=gait.side_mean(strides.percent(strides.foot_off)),
         n_strides=np.bincount(strides.side, minlength=2),

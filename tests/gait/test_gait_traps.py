@@ -1,7 +1,8 @@
-"""The fifteen known traps of gait features, one test each.
+"""The known traps of gait features, one test each, but for one.
 
-That every model result stands beside the baselines that know nothing of the gait (trap
-13) needs a trained run and is tested with the study.
+Trap 13, a model's result without those of missing points and speed alone beside it, has
+no test here: it needs a trained run. ``test_every_model_judges_every_walk_once`` of the
+study demands both baselines there.
 """
 
 import inspect
@@ -150,9 +151,11 @@ def test_trap_08_the_frame_rate(cleaned, features, fps):
 
 
 def test_trap_09_the_reference_scores_itself_100_left_out():
-    scores = default_reference().index.member_scores
-    assert scores.mean() == pytest.approx(100, abs=1e-6)
-    assert scores.std(ddof=1) == pytest.approx(10, abs=1e-6)
+    """Eight limbs, left in, miss 100 by 13: their own components fit them too well."""
+    few = indices.DeviationIndex(limbs=default_reference().index.limbs[:8])
+    assert few.member_scores.mean() == pytest.approx(100, abs=1e-6)
+    assert few.member_scores.std(ddof=1) == pytest.approx(10, abs=1e-6)
+    assert few.score(few.limbs).mean() < 90
 
 
 @pytest.mark.parametrize(
@@ -219,21 +222,31 @@ STEADY = {
     "knee_max_swing_mean_deg": 1.5,
     "knee_rom_asym_deg": 2.0,
 }
-"""Features without a side, and how much a frame rate may move them."""
+"""Features without a side, and how much a frame rate or a pan may move them."""
 
 
-@settings(max_examples=12)
+@settings(max_examples=20)
 @given(
+    scale=st.floats(0.25, 4.0),
+    shift=st.tuples(st.floats(-2000, 2000), st.floats(-2000, 2000)),
+    pan=st.just(0.0) | st.floats(-300.0, 300.0),
     mirror=st.booleans(),
     relabel=st.booleans(),
     before=st.integers(0, 30),
     after=st.integers(0, 30),
     fps=st.sampled_from([None, 25.0, 50.0, 100.0]),
 )
-def test_no_view_label_gap_or_frame_rate_changes_a_walk(
-    real, features, mirror, relabel, before, after, fps
+def test_no_camera_label_gap_or_frame_rate_changes_a_walk(
+    real, features, scale, shift, pan, mirror, relabel, before, after, fps
 ):
+    """All but frame rate and pan leave the features as they are.
+
+    Spikes are judged in image coordinates: a pan of the raw tracks (px per s) changes
+    which points are spikes, and moves features by as much as a frame rate does.
+    """
     position, confidence = real["position"].values, real["confidence"].values
+    position = scale * position + shift
+    position = position + pan * real["time"].values[:, None, None] * [1, 0]
     if mirror:
         position = position * [-1, 1] + [1768, 0]
     if relabel:
@@ -251,7 +264,7 @@ def test_no_view_label_gap_or_frame_rate_changes_a_walk(
     )
     found = gait_features(walk if fps is None else resample(walk, fps))
     for name, tolerance in STEADY.items():
-        close = tolerance if fps else 0.01
+        close = tolerance if fps or pan else 0.01
         assert found[name] == pytest.approx(features[name], abs=close), name
 
 
