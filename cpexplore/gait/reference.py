@@ -55,9 +55,12 @@ class Reference:
     """(row,) whether a row of ``features`` is a walk at the child's own pace."""
     source: str
     """Who they are, for people to read: printed wherever an index is."""
+    simulated: bool = False
+    """Whether they are simulated; pictures and tables say so."""
     sd_scale: np.ndarray = field(default_factory=lambda: np.ones(len(ANGLES)))
-    """(angle,) factor on the SD of curves and features; 1 = as measured. Simulated
-    children are more alike than real ones; sGDI is scaled by its own distances."""
+    """(angle,) factor on the SD of curves and features and on the usual scores; 1 = as
+    measured. Simulated children are more alike than real ones; sGDI is scaled by its
+    own distances."""
     licence: str = ""
     """Licence of the data behind it."""
     age_years: float = np.nan
@@ -76,6 +79,11 @@ class Reference:
                 f"{len(self.features)} rows of `features` whether it is at own pace, "
                 f"and be true for some; got {len(self.own_pace)} values."
             )
+
+    @property
+    def label(self) -> str:
+        """What legends and columns call it."""
+        return "reference (simulated)" if self.simulated else "reference"
 
     @property
     def n(self) -> int:
@@ -118,7 +126,7 @@ class Reference:
 
     @cached_property
     def usual_scores(self) -> np.ndarray:
-        """(angle,) mean GVS of the reference's own limbs, degrees."""
+        """(angle,) mean GVS of the reference's limbs times ``sd_scale``, degrees."""
         return column_mean(variable_scores(self._limbs, self.mean)) * self.sd_scale
 
     @cached_property
@@ -173,14 +181,18 @@ class Reference:
         -------
         xarray.Dataset
             ``<angle>_reference_mean`` and ``<angle>_reference_sd`` with dim phase,
-            degrees; attributes ``n``, ``source``, ``speed_llps``.
+            degrees; attributes ``n``, ``source``, ``label``, ``speed_llps``.
         """
         variables = {}
         for a, angle in enumerate(ANGLES):
             variables[f"{angle}_reference_mean"] = ("phase", self.mean[:, a])
             variables[f"{angle}_reference_sd"] = ("phase", self.sd[:, a])
-        attrs = {"n": self.n, "source": self.source, "speed_llps": self.speed_llps}
-        return xr.Dataset(variables, coords={"phase": PHASE}, attrs=attrs)
+        attrs = {"n": self.n, "source": self.source, "label": self.label}
+        return xr.Dataset(
+            variables,
+            coords={"phase": PHASE},
+            attrs=attrs | {"speed_llps": self.speed_llps},
+        )
 
     def with_bands(self, curves: xr.Dataset) -> xr.Dataset:
         """Put :meth:`bands` beside curves with dim phase.
@@ -188,10 +200,12 @@ class Reference:
         Returns
         -------
         xarray.Dataset
-            ``curves`` with the variables of :meth:`bands`; the attribute
-            ``reference`` says whose they are.
+            ``curves`` with the variables of :meth:`bands`; the attributes
+            ``reference`` and ``reference_label`` say whose they are.
         """
-        return curves.merge(self.bands()).assign_attrs(reference=self.source)
+        return curves.merge(self.bands()).assign_attrs(
+            reference=self.source, reference_label=self.label
+        )
 
     @cached_property
     def _limbs(self) -> np.ndarray:
@@ -253,6 +267,7 @@ def write_reference(reference: Reference, path: str | Path) -> Path:
         rows=np.array(reference.features.index, dtype=np.str_),
         features=reference.features.to_numpy(np.float32),
         own_pace=reference.own_pace,
+        simulated=np.array(reference.simulated),
         sd_scale=reference.sd_scale,
         about=np.array([reference.source, reference.licence]),
         age_years=np.array(reference.age_years),
@@ -271,6 +286,7 @@ def _unpack(arrays: Mapping[str, np.ndarray]) -> Reference:
         curves=arrays["curves"].astype(np.float32),
         features=pd.DataFrame(features, index=rows, columns=names),
         own_pace=arrays["own_pace"],
+        simulated=bool(arrays["simulated"]),
         sd_scale=arrays["sd_scale"],
         source=source,
         licence=licence,

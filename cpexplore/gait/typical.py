@@ -80,6 +80,7 @@ def make_reference(
         features=features,
         own_pace=np.repeat([walk_id in wanted for walk_id in found], len(SIDES)),
         source=source,
+        simulated=cohort.simulated,
         licence=licence,
         age_years=float(column_mean(cohort.index["age_years"].to_numpy())),
     )

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from cpexplore._validation import check_columns
 from cpexplore.gait import CATALOGUE, Reference, default_reference
 from cpexplore.gait.features_deviation import MAP_ANGLES
+from cpexplore.gait.features_kinematic import SHORT_NAMES
 from cpexplore.view.labels import readable
 from cpexplore.view.plots import SIDE_COLOURS, plot_curves
 
@@ -52,13 +53,15 @@ def plot_joint_angle(
     matplotlib Axes
         With foot off of each leg as a dashed line; a leg without strides is left out.
     """
-    bands = (reference or default_reference()).bands()
+    reference = reference or default_reference()
+    bands = reference.bands()
     mean, sd = (bands[f"{angle}_reference_{part}"].values for part in ("mean", "sd"))
     foot_off = curves["foot_off_pct"].to_series()
     walked = curves.sel(side=curves["n_strides"] > 0)
     ax = plot_curves(
         walked[angle],
         reference=(mean, sd),
+        reference_label=reference.label,
         foot_off_pct={str(side): off for side, off in foot_off.items()},
         ax=ax,
     )
@@ -133,8 +136,9 @@ def plot_profile(
         From :func:`cpexplore.gait.gait_features`.
     reference : Reference, optional
         The one that the features were computed with; default
-        :func:`cpexplore.gait.default_reference`. The black lines are the mean scores of
-        its own limbs.
+        :func:`cpexplore.gait.default_reference`. The black lines are its usual scores:
+        the mean distance of its own limbs, times its ``sd_scale`` where simulated limbs
+        are more alike than real ones.
     ax : matplotlib Axes, optional
         Where to draw.
 
@@ -145,7 +149,8 @@ def plot_profile(
         a score that is missing has no bar.
     """
     ax = ax or plt.gca()
-    usual = (reference or default_reference()).usual_scores[: len(MAP_ANGLES)]
+    reference = reference or default_reference()
+    usual = pd.Series(reference.usual_scores, SHORT_NAMES)[list(MAP_ANGLES)]
     place = np.arange(len(MAP_ANGLES) + 1)
     for side, shift in (("left", -0.2), ("right", 0.2)):
         names = [f"gvs_{angle}_{side}_deg" for angle in MAP_ANGLES]
@@ -158,7 +163,9 @@ def plot_profile(
             edgecolor="white",
             label=side,
         )
-    ax.hlines(usual, place[:-1] - 0.45, place[:-1] + 0.45, "black", label="reference")
+    ax.hlines(
+        usual, place[:-1] - 0.45, place[:-1] + 0.45, "black", label=reference.label
+    )
     ax.set_xticks(place, labels=[*map(readable, MAP_ANGLES), "sGPS"], rotation=30)
     ax.tick_params(axis="x", length=0)
     ax.set_ylabel("distance from reference (°)")
@@ -182,7 +189,8 @@ def spatiotemporal_table(
     pandas.DataFrame
         Index: name and unit; columns ``left``, ``right``, ``walk`` (features that have
         no side), ``reference`` (mean at own pace) and ``reference_at_speed`` (mean at
-        the speed of this walk; NaN outside the range of the reference).
+        the speed of this walk; NaN outside the range of the reference). The name of the
+        columns says who the reference is.
     """
     reference = reference or default_reference()
     measured = features.to_dict()
@@ -197,4 +205,5 @@ def spatiotemporal_table(
             "reference": reference.usual[name],
             "reference_at_speed": at_speed[name],
         }
-    return pd.DataFrame.from_dict(rows, orient="index")
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.rename_axis(columns=f"reference: {reference.source}")

@@ -139,7 +139,11 @@ def _curve_plots(explanation: Explanation) -> list[html.Picture]:
             curves[f"{name}_reference_sd"].values,
         )
         plots.plot_curves(
-            curves[name], reference=reference, foot_off_pct=foot_off, ax=ax
+            curves[name],
+            reference=reference,
+            reference_label=curves.attrs["reference_label"],
+            foot_off_pct=foot_off,
+            ax=ax,
         )
         ax.set_ylabel(label)
         ax.legend(loc="best")

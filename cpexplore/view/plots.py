@@ -234,6 +234,7 @@ def plot_curves(
     curves: xr.DataArray,
     *,
     reference: tuple[np.ndarray, np.ndarray] | None = None,
+    reference_label: str = "reference",
     foot_off_pct: dict[str, float] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
@@ -245,6 +246,8 @@ def plot_curves(
         Degrees.
     reference : pair of arrays of shape (phase,), optional
         Mean and SD of the reference, drawn as a grey band.
+    reference_label : str
+        What the legend calls the band, as :attr:`cpexplore.gait.Reference.label`.
     foot_off_pct : dict, optional
         Foot off by side, drawn as a vertical dashed line.
     ax : matplotlib Axes, optional
@@ -254,9 +257,8 @@ def plot_curves(
     phase = curves["phase"].values
     if reference is not None:
         mean, sd = reference
-        ax.fill_between(
-            phase, mean - sd, mean + sd, color="0.88", lw=0, label="reference ±1 SD"
-        )
+        label = f"{reference_label} ±1 SD"
+        ax.fill_between(phase, mean - sd, mean + sd, color="0.88", lw=0, label=label)
     for side in curves["side"].values.tolist():
         colour, style = SIDE_COLOURS[side], SIDE_STYLES[side]
         ax.plot(phase, curves.sel(side=side), color=colour, ls=style, label=side)

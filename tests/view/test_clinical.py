@@ -1,6 +1,7 @@
 """Clinical pictures: the artists carry the numbers of the analysis, nothing else."""
 
 import re
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from cpexplore.datasets import sample_walk
 from cpexplore.gait import analyse_walk, default_reference, mean_curves
 from cpexplore.gait.features_deviation import MAP_ANGLES
+from cpexplore.gait.kinematics import ANGLES
 from cpexplore.view import clinical
 
 
@@ -38,6 +40,10 @@ def test_an_angle_is_drawn_by_leg_with_band_and_foot_off(ax, analysis):
     band = default_reference().bands()
     spread = band["knee_flexion_deg_reference_sd"].values[100]
     assert np.ptp(at_end) == pytest.approx(2 * spread)
+    assert ax.collections[0].get_label() == "reference (simulated) ±1 SD"
+    own = replace(default_reference(), simulated=False)
+    clinical.plot_joint_angle(curves, "knee_flexion_deg", reference=own, ax=ax)
+    assert ax.collections[1].get_label() == "reference ±1 SD"
     assert ax.get_ylabel() == "knee flexion (°)"
 
 
@@ -76,8 +82,11 @@ def test_the_profile_shows_the_scores_beside_the_reference(ax, analysis):
         names = [f"gvs_{angle}_{side}_deg" for angle in MAP_ANGLES]
         assert heights == features[[*names, f"sgps_{side}_deg"]].tolist()
     (usual,) = ax.collections
+    assert usual.get_label() == "reference (simulated)"
     levels = [segment[0, 1] for segment in usual.get_segments()]
-    assert levels == default_reference().usual_scores[: len(MAP_ANGLES)].tolist()
+    scores = default_reference().usual_scores
+    named = [[a.startswith(f"{short}_") for a in ANGLES] for short in MAP_ANGLES]
+    assert levels == [scores[own].item() for own in named]
     ticks = [label.get_text() for label in ax.get_xticklabels()]
     assert ticks[-1] == "sGPS"
 
@@ -88,6 +97,7 @@ def test_the_table_sets_both_legs_beside_the_reference(analysis):
     assert stance["left"] == analysis.features["stance_left_pct"]
     assert stance["reference"] == default_reference().usual["stance"]
     assert np.isnan(stance["walk"])
+    assert table.columns.name == f"reference: {default_reference().source}"
     assert table.at["cadence (spm)", "walk"] == analysis.features["cadence_spm"]
     slow = analysis.features.copy()
     slow["speed_llps"] = 0.01
