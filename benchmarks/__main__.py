@@ -13,6 +13,7 @@ QUICK = (
     "simulated_events",
     "simulator_physics",
     "simulator_size",
+    "speed_bias",
     "stgcn_speed",
     "training_memory",
     "whole_analysis",
