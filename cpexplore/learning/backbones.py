@@ -1,5 +1,6 @@
 """Kinds of skeleton network: how each is made, and what it sees of a window."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cpexplore._validation import quoted
+from cpexplore.gait import feature_columns
 from cpexplore.learning.data import WalkSet, map_windows
 from cpexplore.models.peers import GaitCNN, NeighbourClassifier
 from cpexplore.models.stgcn import STGCN, STGCNConfig
@@ -43,6 +46,40 @@ def finish_backbone(kind: str, network: nn.Module, learn: WalkSet) -> nn.Module:
     return NeighbourClassifier(network, bank=bank, target=learn.target[has]).eval()
 
 
+class LastBlocks(nn.Module):
+    """A trained ST-GCN of which only the last blocks go on learning.
+
+    Parameters
+    ----------
+    network : STGCN
+        Stays as it is; a copy learns.
+    n_blocks : int
+        How many blocks learn, with all that follows them.
+    """
+
+    def __init__(self, network: STGCN, *, n_blocks: int) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(network)
+        self.n_frozen = len(network.blocks) - n_blocks
+        for module in self.frozen:
+            module.requires_grad_(requires_grad=False)
+
+    @property
+    def frozen(self) -> tuple[nn.Module, ...]:
+        """What keeps its weights and the statistics of its batch norms."""
+        return (self.network.input_norm, *self.network.blocks[: self.n_frozen])
+
+    def train(self, mode: bool = True) -> "LastBlocks":  # noqa: FBT001, FBT002
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()
+        return self
+
+    def maps(self, x: Tensor) -> Tensor:
+        """As :meth:`cpexplore.models.STGCN.maps`."""
+        return self.network.maps(x)
+
+
 def seen_by(walks: WalkSet, kind: str, keypoints: str) -> WalkSet:
     """What a kind of backbone sees of windows.
 
@@ -58,6 +95,24 @@ def upper_body(name: str) -> np.ndarray:
     parts = body_parts(name)
     hidden = {k for part in _HIDDEN_PARTS for k in parts.get(part, ())} - {"mid_hip"}
     return np.array([keypoint in hidden for keypoint in keypoint_set(name).keypoints])
+
+
+def lower_body(features: list[str]) -> list[str]:
+    """Those that the catalogue computes without head, trunk and arms.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    known = feature_columns(exclude_upper_body=True).index
+    lower = [feature for feature in features if feature in known]
+    if not lower:
+        raise ValueError(
+            "`features` must have a usable column of the catalogue without head, "
+            f"trunk and arms for 'fusion_legs'; got none in {quoted(features)}."
+        )
+    return lower
 
 
 def _legs(x: Tensor, keypoints: str) -> Tensor:

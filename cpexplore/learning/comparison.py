@@ -1,12 +1,15 @@
 """Whether one model is better than another on the same walks."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from cpexplore._validation import check_option
 from cpexplore.learning.metrics import (
     METRICS,
+    PROBABILITIES,
     known_rows,
     predictions_of,
     resampled_weights,
@@ -70,6 +73,35 @@ def compare(
     result.insert(0, "model_a", a)
     result.insert(1, "model_b", b)
     return result
+
+
+def ensemble(oof: pd.DataFrame, models: Sequence[str], *, name: str) -> pd.DataFrame:
+    """Average the answers of several models, such as joint, bone and motion streams.
+
+    Parameters
+    ----------
+    oof : pandas.DataFrame
+        As written by cross-validation.
+    models : sequence of str
+        Names in the column ``model``; all must have judged the same walks and seeds.
+    name : str
+        Name of the ensemble.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows as in ``oof``: the mean of log-probabilities, made to sum to one.
+
+    Raises
+    ------
+    ValueError
+        If a model is unknown or they judged different walks.
+    """
+    columns = list(PROBABILITIES)
+    first, *_ = rows = [_paired(oof, models[0], model)[1] for model in models]
+    logs = [np.log(part[columns].to_numpy("float64").clip(1e-12)) for part in rows]
+    proba = special.softmax(np.mean(logs, axis=0), axis=1)
+    return first.assign(model=name, **dict(zip(columns, proba.T, strict=True)))
 
 
 def mcnemar(right_a: np.ndarray, right_b: np.ndarray, *, groups: np.ndarray) -> float:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from cpexplore.learning.comparison import compare, pairs
 from cpexplore.learning.fold_task import FoldTask, Selector
 from cpexplore.learning.folds import run_fold
 from cpexplore.learning.metrics import score
+from cpexplore.learning.processes import Team
 from cpexplore.learning.tables import metadata_table, missingness_table, speed_table
 from cpexplore.learning.variants import CrossvalSpec
 from cpexplore.runs import FILES, Run, write_json, write_table
@@ -35,6 +36,7 @@ def cross_validate(
     features: pd.DataFrame | None = None,
     windows: Windows | None = None,
     select: Selector | None = None,
+    backbones: Run | str | Path | None = None,
     out: str | Path = "runs/crossval",
     n_jobs: int = 1,
     progress: bool = False,
@@ -62,6 +64,9 @@ def cross_validate(
         ``select(skeleton model, inner windows, inner index)`` returns a table with
         ``feature``, ``kept`` and ``score``: what the fusions of a fold may use. All
         features by default.
+    backbones : Run or path, optional
+        A finished run with the same folds whose trained skeleton networks are taken as
+        they are, so that fusions can be compared without training them again.
     out : path
         Run directory. Finished folds in it are kept, an unfinished one is resumed.
     n_jobs : int
@@ -78,7 +83,13 @@ def cross_validate(
     Raises
     ------
     ValueError
-        If ``out`` holds another study, or the cohort is too small for the folds.
+        If ``out`` holds another study, ``backbones`` has other folds, or the cohort is
+        too small for the folds.
+
+    Notes
+    -----
+    Started in several processes by ``accelerate launch``, each process trains its
+    share of the folds; the result is that of one process.
     """
     spec, out = spec or CrossvalSpec(), Path(out)
     check_range("repeats", repeats, low=1)
@@ -91,11 +102,11 @@ def cross_validate(
     seeds = range(seed, seed + repeats)
     splits = [make_folds(cohort.index, folds=folds, seed=each) for each in seeds]
     table = pd.concat(splits, ignore_index=True)
+    trained = None if backbones is None else _same_folds(backbones, table)
+    tables = (table, cohort.index, features)
     _claim(
         out,
-        _fingerprint(
-            spec, (table, cohort.index, features), windows=windows, select=select
-        ),
+        _fingerprint(spec, tables, windows=windows, select=select, backbones=trained),
     )
     tables = _tables(cohort, features, spec)
     tasks = [
@@ -111,13 +122,19 @@ def cross_validate(
             keypoint_set=_keypoint_set(windows),
             select=select,
             out=out,
+            backbones=trained,
             progress=progress and n_jobs == 1,
         )
         for of_seed, split in zip(seeds, splits, strict=True)
         for fold, rows in split.groupby("fold")
     ]
-    _run_folds(tasks, n_jobs=n_jobs, progress=progress)
-    return _collect(out, tasks, index=cohort.index, folds=table)
+    team = Team.join()
+    _run_folds(team.share(tasks), n_jobs=n_jobs, progress=progress)
+    team.wait()
+    if team.is_first:
+        _collect(out, tasks, index=cohort.index, folds=table)
+    team.wait()
+    return Run(out)
 
 
 def _core_features(cohort: Cohort, *, n_jobs: int) -> pd.DataFrame:
@@ -137,6 +154,7 @@ def _tables(
         "metadata_only": lambda: metadata_table(cohort.index),
         "features_logit": lambda: features,
         "features_boosting": lambda: features,
+        "features_ordinal": lambda: features,
     }
     return {name: make[name]() for name in spec.models if name in make}
 
@@ -158,9 +176,12 @@ def _fingerprint(
     *,
     windows: Windows,
     select: Selector | None,
+    backbones: Path | None,
 ) -> str:
     """What a run directory must have been started with, to be resumed."""
     settings = asdict(spec) | {"select": _name(select)}
+    if backbones is not None:
+        settings["backbones"] = _study_of(backbones)
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for part in (*(table.sort_index() for table in tables), windows.walk_id):
         digest.update(pd.DataFrame(part).to_csv().encode())
@@ -175,18 +196,38 @@ def _name(select: Selector | None) -> str:
     return getattr(select, "__qualname__", type(select).__qualname__)
 
 
+def _same_folds(run: Run | str | Path, table: pd.DataFrame) -> Path:
+    """The path of a run whose networks have not seen who is held out here."""
+    run = run if isinstance(run, Run) else Run(Path(run))
+    keys = ["seed", "fold", "walk_id"]
+    had, wanted = (
+        set(folds[keys].itertuples(index=False)) for folds in (run.folds, table)
+    )
+    if not wanted <= had:
+        raise ValueError(
+            f"`backbones` must have the same folds; those of {str(run.path)!r} are "
+            "others, so its networks may have been trained on held-out walks."
+        )
+    return run.path
+
+
+def _study_of(out: Path) -> str:
+    file = out / "parts" / "study.json"
+    return json.loads(file.read_text())["fingerprint"]
+
+
 def _claim(out: Path, fingerprint: str) -> None:
     file = out / "parts" / "study.json"
     if not file.exists():
         write_json(file, {"fingerprint": fingerprint})
-    elif json.loads(file.read_text())["fingerprint"] != fingerprint:
+    elif _study_of(out) != fingerprint:
         raise ValueError(
             f"`out` must be empty or hold the same study to be resumed; {str(out)!r} "
             "was made with other data, folds or settings. Choose another directory."
         )
 
 
-def _run_folds(tasks: list[FoldTask], *, n_jobs: int, progress: bool) -> None:
+def _run_folds(tasks: Sequence[FoldTask], *, n_jobs: int, progress: bool) -> None:
     running = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
         delayed(run_fold)(task) for task in tasks
     )
@@ -196,7 +237,7 @@ def _run_folds(tasks: list[FoldTask], *, n_jobs: int, progress: bool) -> None:
 
 def _collect(
     out: Path, tasks: list[FoldTask], *, index: pd.DataFrame, folds: pd.DataFrame
-) -> Run:
+) -> None:
     """Join the tables of the folds and score them."""
     write_table(out / FILES["index"], index)
     write_table(out / FILES["folds"], folds)
@@ -215,7 +256,6 @@ def _collect(
     if not run.has("config"):
         study = {"spec": asdict(tasks[0].spec), "folds": folds["fold"].nunique()}
         write_json(out / FILES["config"], study)
-    return run
 
 
 def _joined(tasks: list[FoldTask], kind: str) -> list[pd.DataFrame]:

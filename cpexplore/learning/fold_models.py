@@ -206,7 +206,7 @@ def load_fold_models(run: Run | Path, *, seed: int | None = None) -> list[FoldMo
         If a checkpoint is damaged.
     """
     folder = (run.path if isinstance(run, Run) else Path(run)) / "checkpoints"
-    found = [_load(file) for file in sorted(folder.glob("seed*_fold*.json"))]
+    found = [load_fold(file) for file in sorted(folder.glob("seed*_fold*.json"))]
     wanted = [models for models in found if seed in (None, models.seed)]
     if not wanted:
         raise FileNotFoundError(
@@ -216,7 +216,16 @@ def load_fold_models(run: Run | Path, *, seed: int | None = None) -> list[FoldMo
     return sorted(wanted, key=lambda models: (models.seed, models.fold))
 
 
-def _load(file: Path) -> FoldModels:
+def load_fold(file: Path) -> FoldModels:
+    """Load the models of one fold, given its ``checkpoints/<fold>.json``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file of the fold is missing.
+    ValueError
+        If a checkpoint is damaged.
+    """
     content = json.loads(file.read_text())
     folder, fold = file.parent, file.stem
     keypoints = content["keypoint_set"]

@@ -49,6 +49,8 @@ class FoldTask:
     """Chooses features; all usable ones by default."""
     out: Path
     """The run directory."""
+    backbones: Path | None = None
+    """A run of the same folds whose skeleton networks are taken as they are."""
     progress: bool = False
     """Whether to show a bar of epochs."""
 

@@ -1,5 +1,7 @@
 """One fold: everything is fitted on its training patients, then asked once."""
 
+import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -8,26 +10,38 @@ import pandas as pd
 import torch
 from torch import nn
 
-from cpexplore import gmfcs
-from cpexplore._validation import check_columns, quoted
+from cpexplore._validation import check_columns
 from cpexplore.cohort import check_disjoint
-from cpexplore.gait import feature_columns
 from cpexplore.learning.augment import Augmentation
-from cpexplore.learning.backbones import finish_backbone, make_backbone, seen_by
+from cpexplore.learning.backbones import (
+    LastBlocks,
+    finish_backbone,
+    lower_body,
+    make_backbone,
+    seen_by,
+)
 from cpexplore.learning.calibration import fit_temperature
 from cpexplore.learning.data import WalkSet, cache_maps, make_walk_set, mirror_features
 from cpexplore.learning.fold_models import (
     FoldModels,
     finish,
+    load_fold,
     probability_table,
     save_fold_models,
 )
 from cpexplore.learning.fold_task import FoldTask, inner_split
 from cpexplore.learning.scaling import FeatureScaler
+from cpexplore.learning.tabular import TabularModel, fit_tabular, level_shares
 from cpexplore.learning.threads import one_thread
-from cpexplore.learning.training import FitConfig, FitResult, fit, predict, seeded
-from cpexplore.learning.variants import BACKBONES, TABULAR, Variant
-from cpexplore.models.baselines import Boosting, Logit, fit_boosting, fit_logit
+from cpexplore.learning.training import (
+    FitConfig,
+    FitResult,
+    fit,
+    judge,
+    predict,
+    seeded,
+)
+from cpexplore.learning.variants import BACKBONES, CORN, TABULAR, Variant
 from cpexplore.models.fusion import FusionClassifier
 from cpexplore.runs import write_table
 from cpexplore.skeleton import mirror_index
@@ -48,18 +62,6 @@ def run_fold(task: FoldTask) -> None:
         return
     with one_thread():
         Fold(task).run()
-
-
-def level_shares(target: np.ndarray) -> tuple[float, ...]:
-    """Share of each level, half a walk added to each so that none is impossible.
-
-    Examples
-    --------
-    >>> level_shares(np.array([0, 0, 1, 1, 1, 1]))
-    (0.3125, 0.5625, 0.0625, 0.0625)
-    """
-    counts = np.bincount(target, minlength=len(gmfcs.LEVELS)) + 0.5
-    return tuple((counts / counts.sum()).tolist())
 
 
 class Fold:
@@ -130,14 +132,11 @@ class Fold:
         scaler = FeatureScaler.fit(table.loc[self.index["learn"].index])
         return {p: scaler.transform(table.loc[self.index[p].index]) for p in PARTS}
 
-    def table_model(self, name: str, scores: dict[str, np.ndarray]) -> Logit | Boosting:
+    def table_model(self, name: str, scores: dict[str, np.ndarray]) -> TabularModel:
         """Fit a tabular model."""
+        learn, inner = ((scores[p], self.target[p]) for p in PARTS[:2])
         balance = self.task.spec.fit.loss.balance
-        learn = scores["learn"], self.target["learn"]
-        if name == "features_boosting" and scores["learn"].shape[1]:
-            return fit_boosting(*learn, balance=balance)
-        inner = scores["inner"], self.target["inner"]
-        return fit_logit(*learn, inner=inner, balance=balance)
+        return fit_tabular(name, learn, inner=inner, balance=balance)
 
     def calibrated(self, name: str, log_proba: dict[str, np.ndarray]) -> np.ndarray:
         """Held-out probabilities at the temperature that suits the inner part."""
@@ -158,7 +157,12 @@ class Fold:
     def backbones(self) -> dict[str, nn.Module]:
         """Trained skeleton networks by the name of their model."""
         kinds = {variant.backbone for variant in self.task.spec.networks.values()}
-        return {BACKBONES[kind]: self.backbone(kind) for kind in sorted(kinds)}
+        had: Mapping[str, nn.Module] = {}
+        if self.task.backbones is not None:
+            folder = self.task.backbones / "checkpoints"
+            had = load_fold(folder / f"{self.task.name}.json").backbones
+        names = {kind: BACKBONES[kind] for kind in sorted(kinds)}
+        return {n: had[n] if n in had else self.backbone(k) for k, n in names.items()}
 
     def backbone(self, kind: str) -> nn.Module:
         """Train a skeleton network."""
@@ -233,23 +237,12 @@ class Fold:
         if features == "all":
             return usable
         if features == "legs":
-            return self.lower_body(usable)
+            return lower_body(usable)
         kept = self.selection.loc[self.selection["kept"], "feature"].tolist()
         if features == "random":
             rng = np.random.default_rng(self.task.number("random features"))
             return sorted(rng.choice(usable, size=len(kept), replace=False).tolist())
         return kept
-
-    def lower_body(self, columns: list[str]) -> list[str]:
-        """Those that the catalogue computes without head, trunk and arms."""
-        known = feature_columns(exclude_upper_body=True).index
-        lower = [column for column in columns if column in known]
-        if not lower:
-            raise ValueError(
-                "`features` must have a usable column of the catalogue without head, "
-                f"trunk and arms for 'fusion_legs'; got none in {quoted(columns)}."
-            )
-        return lower
 
     def fusion(
         self, name: str, variant: Variant
@@ -262,6 +255,7 @@ class Fold:
             fusion=variant.fusion,
             map_dim=spec.backbone.embed_dim,
             modality_dropout=spec.fusion.modality_dropout * variant.modality_dropout,
+            ordinal=spec.fusion.ordinal or variant.loss == CORN,
         )
         keypoints = self.task.windows.keypoint
         with seeded(self.task.number(name)):
@@ -272,8 +266,40 @@ class Fold:
             part: replace(maps, features=self.scores(part, scaler, variant.features))
             for part, maps in self.maps(variant.backbone).items()
         }
-        result = self.fit(name, network, parts, recipe=spec.fit)
-        return result.model, parts  # type: ignore[return-value]
+        recipe = spec.fit
+        if variant.loss not in (None, CORN):
+            recipe = replace(recipe, loss=replace(recipe.loss, name=variant.loss))
+        frozen = self.fit(name, network, parts, recipe=recipe).model
+        if variant.fine_tuned:
+            return self.fine_tuned(name, frozen, parts)
+        return frozen, parts  # type: ignore[return-value]
+
+    def fine_tuned(
+        self, name: str, fusion: nn.Module, parts: dict[str, WalkSet]
+    ) -> tuple[FusionClassifier, dict[str, WalkSet]]:
+        """Train the backbone's last blocks too, unless the inner part is against it.
+
+        A tenth of the learning rate: everything that learns has learned before.
+        """
+        recipe = self.task.spec.fit
+        recipe = replace(recipe, learning_rate=recipe.learning_rate / 10)
+        network = copy.deepcopy(fusion)
+        network.backbone = LastBlocks(self.backbones["skeleton"], n_blocks=2)  # type: ignore[arg-type]
+        windows = {
+            part: replace(self.walks[part], features=parts[part].features)
+            for part in PARTS[:2]
+        }
+        network = self.fit(f"{name}_blocks", network, windows, recipe=recipe).model
+        tuned = {
+            part: replace(
+                cache_maps(network.backbone, self.walks[part]),  # type: ignore[arg-type]
+                features=parts[part].features,
+            )
+            for part in PARTS[1:]
+        }
+        candidates = (fusion, parts), (network, tuned)
+        losses = [judge(model, p["inner"])["inner_loss"] for model, p in candidates]
+        return candidates[int(np.argmin(losses))]  # type: ignore[return-value]
 
     def scores(self, part: str, scaler: FeatureScaler, features: str) -> torch.Tensor:
         """Standard scores of a part; of the wrong walks for ``shuffled``."""
@@ -319,13 +345,14 @@ class Fold:
         """Everything that is needed to ask the fold's models again.
 
         A fusion of shuffled features is a control of the table; it is not kept, for
-        asked again it would be given the right ones.
+        asked again it would be given the right ones. Nor is one with a backbone of its
+        own.
         """
         networks = self.task.spec.networks
         fusions = {
             name: fusion
             for name, fusion in fusions.items()
-            if networks[name].features != "shuffled"
+            if networks[name].features != "shuffled" and not networks[name].fine_tuned
         }
         for name, fusion in fusions.items():
             kind = networks[name].backbone

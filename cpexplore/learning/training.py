@@ -173,7 +173,7 @@ def fit(
                 state, train, augment=augment, criterion=criterion, generator=generator
             )
         record = {"epoch": epoch, "learning_rate": rate, "loss": loss}
-        record |= _judge(state.average, inner)
+        record |= judge(state.average, inner)
         _check_finite(record)
         state.keep(record | {"seconds": perf_counter() - started})
         if checkpoint is not None:
@@ -226,6 +226,16 @@ def outputs(model: nn.Module, x: Tensor, features: Tensor) -> tuple[Tensor, ...]
     if isinstance(model, FusionClassifier):
         return model.outputs(x, features)[:3]
     return (model(x),)
+
+
+def judge(model: nn.Module, walks: WalkSet) -> dict[str, float]:
+    """``inner_loss, inner_accuracy``: of the walks with an answer and a level."""
+    log_proba = predict(model, walks)
+    known = log_proba.isfinite().all(1) & (walks.target >= 0)
+    log_proba, target = log_proba[known], walks.target[known]
+    loss = nn.functional.nll_loss(log_proba, target)
+    accuracy = (log_proba.argmax(1) == target).float().mean()
+    return {"inner_loss": loss.item(), "inner_accuracy": accuracy.item()}
 
 
 def _check_finite(record: dict[str, float]) -> None:
@@ -368,13 +378,3 @@ def _objective(
     answer, *streams = outputs(state.model, x, features)
     own = [loss(stream, target) for stream in streams]
     return loss(answer, target) + state.config.auxiliary * sum(own, torch.tensor(0.0))
-
-
-def _judge(model: nn.Module, inner: WalkSet) -> dict[str, float]:
-    """Mean negative log-likelihood and accuracy on the walks with windows."""
-    log_proba = predict(model, inner)
-    known = log_proba.isfinite().all(1) & (inner.target >= 0)
-    log_proba, target = log_proba[known], inner.target[known]
-    loss = nn.functional.nll_loss(log_proba, target)
-    accuracy = (log_proba.argmax(1) == target).float().mean()
-    return {"inner_loss": loss.item(), "inner_accuracy": accuracy.item()}

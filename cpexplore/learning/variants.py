@@ -7,7 +7,11 @@ from types import MappingProxyType
 from cpexplore._validation import check_option
 from cpexplore.learning.training import FitConfig
 from cpexplore.models.fusion import FUSIONS, FusionConfig
+from cpexplore.models.losses import LOSSES
 from cpexplore.models.stgcn import STGCNConfig
+
+CORN = "corn"
+"""Cross-entropy of a fusion that answers with the odds of going beyond levels."""
 
 TABULAR = (
     "majority",
@@ -16,6 +20,7 @@ TABULAR = (
     "metadata_only",
     "features_logit",
     "features_boosting",
+    "features_ordinal",
 )
 """Models of a table, without a network."""
 
@@ -53,6 +58,12 @@ class Variant:
     of head, trunk or arms."""
     modality_dropout: bool = True
     """Whether streams are dropped while training."""
+    loss: str | None = None
+    """Key of :data:`cpexplore.models.losses.LOSSES`, or ``corn``; None for the
+    recipe's own."""
+    fine_tuned: bool = False
+    """Whether the last two blocks of the backbone go on learning, if that lowers the
+    loss on the inner part; they stay frozen otherwise."""
 
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
@@ -70,6 +81,12 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         "fusion_legs": Variant(
             fusion="cross_attention", backbone="legs", features="legs"
         ),
+        **{
+            f"fusion_{loss}": Variant(fusion="cross_attention", loss=loss)
+            for loss in (*LOSSES, CORN)
+            if loss != "cross_entropy"
+        },
+        "fusion_fine_tuned": Variant(fusion="cross_attention", fine_tuned=True),
     }
 )
 """Networks of a study, by name."""

@@ -11,7 +11,8 @@ from sklearn.linear_model import LogisticRegression
 STRENGTHS = (0.003, 0.03, 0.3, 3.0)
 """Inverse penalties among which the inner part chooses."""
 
-_FLOOR = 1e-4
+FLOOR = 1e-4
+"""Least probability of a level."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,10 +117,10 @@ class Boosting:
 
     def log_proba(self, scores: np.ndarray) -> np.ndarray:
         """Log-probabilities (W, 4) for standard scores (W, F), NaN where missing."""
-        proba = np.full((len(scores), self.n_levels), _FLOOR)
+        proba = np.full((len(scores), self.n_levels), FLOOR)
         levels = np.asarray(self.trees.classes_)
         proba[:, levels] = self.trees.predict_proba(scores)
-        return np.log(np.maximum(proba, _FLOOR) / proba.sum(1, keepdims=True))
+        return np.log(np.maximum(proba, FLOOR) / proba.sum(1, keepdims=True))
 
 
 def class_weights(target: np.ndarray, *, balance: float) -> Mapping[int, float]:
@@ -139,7 +140,7 @@ def class_weights(target: np.ndarray, *, balance: float) -> Mapping[int, float]:
 
 def _shares(target: np.ndarray, *, n_levels: int) -> Logit:
     shares = np.bincount(target, minlength=n_levels) / len(target)
-    intercept = np.log(np.maximum(shares, _FLOOR))
+    intercept = np.log(np.maximum(shares, FLOOR))
     return Logit(coef=np.zeros((n_levels, 0)), intercept=intercept)
 
 
@@ -154,7 +155,7 @@ def _fit_logit(
     weights = dict(class_weights(target, balance=balance))
     present = np.array(sorted(weights))
     coef = np.zeros((n_levels, 2 * scores.shape[1]))
-    intercept = np.full(n_levels, np.log(_FLOOR))
+    intercept = np.full(n_levels, np.log(FLOOR))
     if len(present) == 1:
         intercept[present] = 0.0
         return Logit(coef=coef, intercept=intercept)

@@ -9,7 +9,8 @@ from sklearn import metrics as sk
 from statsmodels.stats import contingency_tables
 
 from cpexplore.learning import compare, score
-from cpexplore.learning.comparison import corrected_t, mcnemar
+from cpexplore.learning.comparison import corrected_t, ensemble, mcnemar
+from cpexplore.learning.metrics import PROBABILITIES
 
 
 def test_compare_is_the_paired_difference(rng, two_models):
@@ -85,3 +86,25 @@ def test_folds_are_compared_by_their_own_accuracies(rng, two_models):
     by_fold = oof.pivot_table(index="fold", columns="model", values="right")
     expected = corrected_t((by_fold["b"] - by_fold["a"]).to_numpy(), test_share=0.25)
     assert table["p_folds"]["accuracy"] == pytest.approx(expected)
+
+
+def test_an_ensemble_is_the_mean_log_probability(rng, two_models):
+    oof = two_models(rng)
+    joined = ensemble(oof.sample(frac=1, random_state=0), ["a", "b"], name="both")
+    assert set(joined["model"]) == {"both"}
+    columns = list(PROBABILITIES)
+    a, b = (
+        oof[oof["model"] == m].set_index("walk_id").loc[joined["walk_id"], columns]
+        for m in "ab"
+    )
+    product = np.sqrt(a.to_numpy() * b.to_numpy())
+    expected = product / product.sum(1, keepdims=True)
+    np.testing.assert_allclose(joined[columns], expected, rtol=1e-9)
+
+
+def test_an_ensemble_of_one_is_that_model(rng, two_models):
+    oof = two_models(rng)
+    joined = ensemble(oof, ["a"], name="alone").set_index("walk_id")
+    columns = list(PROBABILITIES)
+    own = oof[oof["model"] == "a"].set_index("walk_id").loc[joined.index, columns]
+    np.testing.assert_allclose(joined[columns], own, rtol=1e-9)

@@ -105,6 +105,7 @@ def test_folds_are_given_core_features_and_controls_only(study, tmp_path, monkey
             },
             "features_logit": CORE,
             "features_boosting": CORE,
+            "features_ordinal": CORE,
         }
     assert len(seen) == 5
 

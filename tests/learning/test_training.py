@@ -167,7 +167,7 @@ def test_training_stops_when_the_inner_part_gets_no_better(sets):
 def test_the_best_weights_are_returned(sets):
     learn, inner = sets
     result = fit(make_backbone(), learn, inner=inner, config=CONFIG)
-    judged = training_module._judge(result.model, inner)
+    judged = training_module.judge(result.model, inner)
     assert judged["inner_loss"] == pytest.approx(result.history["inner_loss"].min())
 
 

@@ -145,6 +145,14 @@ def test_windows_go_through_the_backbone():
     torch.testing.assert_close(model(x, features), expected)
 
 
+def test_an_ordinal_fusion_answers_with_log_probabilities(batch):
+    network = make_fusion(ordinal=True).eval()
+    output = network.outputs(*batch)
+    for answer in output[:3]:
+        assert answer.shape == (len(batch[0]), 4)
+        torch.testing.assert_close(answer.exp().sum(1), torch.ones(len(answer)))
+
+
 def test_windows_without_a_backbone_raise():
     message = (
         "`x` must be maps (N, C, V) for a fusion without a backbone; got shape "

@@ -1,0 +1,69 @@
+"""Models that know the order of levels, against other people's."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from statsmodels.miscmodels.ordinal_model import OrderedModel
+from torch.nn import functional as F
+
+from cpexplore.models.ordinal import exceedance_log_proba, fit_ordinal
+
+
+def problem(rng, n=400):
+    scores = rng.normal(size=(n, 3))
+    severity = scores @ [1.0, -0.5, 0.0] + rng.logistic(size=n)
+    return scores, np.digitize(severity, [-1.0, 0.5, 2.0])
+
+
+def test_without_a_penalty_it_is_statsmodels(rng, monkeypatch):
+    monkeypatch.setattr("cpexplore.models.ordinal.STRENGTHS", (1e6,))
+    scores, target = problem(rng)
+    model = fit_ordinal(scores, target, inner=(scores, target), balance=0.0)
+    oracle = OrderedModel(target, scores, distr="logit")
+    fitted = oracle.fit(method="bfgs", disp=0)
+    np.testing.assert_allclose(model.coef[:3], fitted.params[:3], atol=1e-3)
+    thresholds = oracle.transform_threshold_params(fitted.params[3:])[1:-1]
+    np.testing.assert_allclose(model.thresholds, thresholds, atol=1e-3)
+    proba = np.exp(model.log_proba(scores))
+    np.testing.assert_allclose(proba, fitted.predict(), atol=1e-3)
+
+
+def test_the_inner_part_chooses_how_much_noise_may_say(rng):
+    scores, target = rng.normal(size=(60, 40)), rng.integers(0, 4, 60)
+    inner = rng.normal(size=(60, 40)), rng.integers(0, 4, 60)
+    model = fit_ordinal(scores, target, inner=inner)
+    assert np.abs(model.coef).max() < 0.1
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_an_absent_level_keeps_a_small_probability(levels, rng):
+    scores, target = problem(rng)
+    target = np.minimum(target, levels - 1)
+    scores[::7, 1] = np.nan
+    model = fit_ordinal(scores, target, inner=(scores, target))
+    proba = np.exp(model.log_proba(scores))
+    np.testing.assert_allclose(proba.sum(1), 1, rtol=1e-9)
+    assert (proba[:, levels:] > 0).all()
+    assert (proba[:, levels:] < 0.01).all()
+
+
+def test_the_severest_scores_get_the_highest_levels(rng):
+    scores, target = problem(rng)
+    model = fit_ordinal(scores, target, inner=(scores, target))
+    expected = np.exp(model.log_proba(scores)) @ np.arange(4)
+    assert stats.spearmanr(expected, scores @ [1.0, -0.5, 0.0]).statistic > 0.95
+
+
+def test_cross_entropy_of_exceedances_is_corns_sum_of_binary_losses(rng):
+    logits = torch.tensor(rng.normal(size=(50, 3)))
+    target = torch.tensor(rng.integers(0, 4, 50))
+    binary = torch.zeros(())
+    for k in range(3):
+        at_least = target >= k
+        beyond = (target[at_least] > k).double()
+        binary = binary + F.binary_cross_entropy_with_logits(
+            logits[at_least, k], beyond, reduction="sum"
+        )
+    ours = F.nll_loss(exceedance_log_proba(logits), target, reduction="sum")
+    torch.testing.assert_close(ours, binary)
