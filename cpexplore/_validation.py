@@ -12,6 +12,17 @@ def quoted(options: Iterable[object]) -> str:
     return ", ".join(repr(option) for option in options)
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """Word a number of things.
+
+    Examples
+    --------
+    >>> counted(1, "walk"), counted(2, "walk"), counted(2, "child", "children")
+    ('1 walk', '2 walks', '2 children')
+    """
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
 def check_option(name: str, value: object, options: Collection[Any]) -> None:
     """Raise unless ``value`` is one of ``options``, naming all of them.
 

@@ -1,13 +1,15 @@
 """The command line: parse, call one function, print where the result is.
 
-Exit code 0 done, 1 failed, 2 wrong use. An error is one sentence; ``--debug`` shows the
-traceback. Heavy imports happen inside the commands, so that ``--help`` is instant.
+Exit code 0 done, 1 failed, 2 wrong use: an option that does not parse, or an output
+that is there already. An error is one sentence; ``--debug`` shows the traceback. Heavy
+imports happen inside the commands, so that ``--help`` is instant.
 """
 
+import re
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,17 +17,19 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="GMFCS levels from videos of walking children: which joints and gait "
     "features say so, and how sure one may be. Research use only. Errors are one "
     "sentence; --debug, anywhere, shows the traceback.",
 )
 
 Fps = Annotated[
-    float | None, typer.Option(help="Frames per second, where the file does not say.")
+    float | None,
+    typer.Option(min=1, help="Frames per second, where the file does not say."),
 ]
 Keypoints = Annotated[
-    str | None,
-    typer.Option("--keypoint-set", help="body_25, coco_17, halpe_26 or blazepose_33."),
+    Literal["body_25", "coco_17", "halpe_26", "blazepose_33"] | None,
+    typer.Option("--keypoint-set", help="Where the file does not say."),
 ]
 Jobs = Annotated[int, typer.Option(min=1, help="Processes.")]
 RunPath = Annotated[Path, typer.Option("--run", help="A finished run directory.")]
@@ -37,18 +41,38 @@ def run(
     cohort: Annotated[
         str, typer.Option(help="'simulated', or a folder in the Gillette layout.")
     ] = "simulated",
-    preset: Annotated[str, typer.Option(help="quick or paper.")] = "quick",
-    out: Annotated[Path, typer.Option(help="Run directory.")] = Path("runs/run"),
+    preset: Annotated[
+        Literal["quick", "paper"], typer.Option(help="Size of the skeleton network.")
+    ] = "quick",
+    out: Annotated[
+        Path,
+        typer.Option(help="Run directory, new or empty; or one to resume."),
+    ] = Path("runs/run"),
+    folds: Annotated[int, typer.Option(min=2, help="Patient-grouped folds.")] = 5,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of every network; default the recipe's.")
+    ] = None,
     jobs: Jobs = 1,
-    seed: Annotated[int, typer.Option(help="Seed of folds and training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of folds and training.")] = 0,
 ) -> None:
     """Run the whole method: features, skeleton network, fusion, statistics, report."""
     from cpexplore import pipeline
+    from cpexplore.datasets import summarise
 
-    loaded = pipeline.load_cohort(cohort)
-    for note in loaded.notes:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Left out of ")  # it is among the notes
+        loaded = pipeline.load_cohort(cohort)
+    for note in (summarise(loaded), *loaded.notes):
         typer.echo(note)
-    finished = pipeline.run(loaded, preset=preset, out=out, n_jobs=jobs, seed=seed)
+    finished = pipeline.run(
+        loaded,
+        preset=preset,
+        out=out,
+        folds=folds,
+        epochs=epochs,
+        n_jobs=jobs,
+        seed=seed,
+    )
     for file in sorted(finished.path.iterdir()):
         typer.echo(str(file))
     typer.echo(f"report: {finished.path / 'report.html'}")
@@ -62,7 +86,8 @@ def explain(
     *,
     run: RunPath,
     out: Annotated[
-        Path | None, typer.Option(help="Folder; default RUN/explain/ID.")
+        Path | None,
+        typer.Option(help="New folder; default RUN/explain/ID, written anew."),
     ] = None,
     fps: Fps = None,
     keypoint_set: Keypoints = None,
@@ -73,14 +98,14 @@ def explain(
     page = pipeline.explain_to_page(
         walk, run=run, out=out, fps=fps, keypoint_set=keypoint_set
     )
-    typer.echo(str(page))
+    typer.echo(f"report: {page}")
 
 
 @app.command()
 def features(
     paths: Annotated[list[str], typer.Argument(help="Files or 'sample:NAME'.")],
     *,
-    out: Annotated[Path, typer.Option(help="CSV to write.")] = Path("features.csv"),
+    out: Annotated[Path, typer.Option(help="New CSV file.")] = Path("features.csv"),
     fps: Fps = None,
     keypoint_set: Keypoints = None,
 ) -> None:
@@ -98,7 +123,7 @@ def pose(
     video: Annotated[Path, typer.Argument(help="A video file.")],
     *,
     out: Annotated[
-        Path | None, typer.Option(help="Walk to write; default VIDEO.nc.")
+        Path | None, typer.Option(help="New walk file; default VIDEO.nc.")
     ] = None,
     model: Annotated[
         Path | None,
@@ -109,13 +134,15 @@ def pose(
 ) -> None:
     """Track a video with MediaPipe (extra 'video') and write the walk."""
     from cpexplore.io import write_walk
+    from cpexplore.io.files import check_new_file
     from cpexplore.io.pose_estimation import estimate_walk
     from cpexplore.walks import convert_keypoints
 
+    target = out or video.with_suffix(".nc")
+    check_new_file(target, name="out")
     walk = estimate_walk(video, model=model, fps=fps)
     if keypoint_set is not None:
         walk = convert_keypoints(walk, keypoint_set)
-    target = out or video.with_suffix(".nc")
     write_walk(walk, target)
     typer.echo(str(target))
 
@@ -123,15 +150,23 @@ def pose(
 @app.command()
 def simulate(
     *,
-    out: Annotated[Path, typer.Option(help="Folder to write; must not exist.")],
-    preset: Annotated[str, typer.Option(help="demo, gillette or planted.")] = "demo",
+    out: Annotated[Path, typer.Option(help="New or empty folder.")],
+    preset: Annotated[
+        Literal["demo", "gillette", "planted"],
+        typer.Option(help="96, 797 or 120 children; 'planted' has one known cause."),
+    ] = "demo",
     patients: Annotated[
-        int | None, typer.Option(min=1, help="Number of children.")
+        int | None,
+        typer.Option(min=1, help="Number of children; default the preset's."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the cohort.")] = 0,
-    layout: Annotated[str, typer.Option(help="native or gaitlab.")] = "native",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the cohort.")] = 0,
+    layout: Annotated[
+        Literal["native", "gaitlab"],
+        typer.Option(help="Our own, or that of the Gillette release."),
+    ] = "native",
     world: Annotated[
-        str, typer.Option(help="standard, no_device, beyond_catalogue or null.")
+        Literal["standard", "no_device", "beyond_catalogue", "null"],
+        typer.Option(help="What carries the level."),
     ] = "standard",
     plant: Annotated[
         str | None,
@@ -160,7 +195,8 @@ def audit(
     *,
     run: RunPath,
     out: Annotated[
-        Path | None, typer.Option(help="CSV; default RUN/statistics/audit.csv.")
+        Path | None,
+        typer.Option(help="New CSV; default RUN/statistics/audit.csv, anew."),
     ] = None,
     jobs: Jobs = 1,
 ) -> None:
@@ -173,20 +209,24 @@ def audit(
 
 @app.command()
 def check(
-    path: Annotated[Path, typer.Argument(help="A recording or a cohort folder.")],
+    path: Annotated[
+        str, typer.Argument(help="A recording, 'sample:NAME' or a cohort folder.")
+    ],
     *,
     fps: Fps = None,
     keypoint_set: Keypoints = None,
 ) -> None:
     """Say what is wrong with an input, and what to do about it."""
-    from cpexplore.io import check_path
+    from cpexplore.datasets import inspect_source
 
-    problems = check_path(path, fps=fps, keypoint_set=keypoint_set)
-    for problem in problems:
+    found = inspect_source(path, fps=fps, keypoint_set=keypoint_set)
+    for problem in found.problems:
         typer.echo(f"{problem.severity}: {problem.where}: {problem.what} {problem.fix}")
-    if any(problem.severity == "error" for problem in problems):
+    if any(problem.severity == "error" for problem in found.problems):
         raise typer.Exit(1)
-    if not problems:
+    if found.summary:
+        typer.echo(f"{path}: {found.summary}")
+    if not found.problems:
         typer.echo(f"{path}: nothing wrong.")
 
 
@@ -200,8 +240,8 @@ def main() -> None:
     except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
         if debug:
             raise
-        sys.stderr.write(f"cpexplore: {_sentence(error)}\n")
-        sys.exit(1)
+        sys.stderr.write(f"cpexplore: {_as_typed(_sentence(error))}\n")
+        sys.exit(2 if isinstance(error, FileExistsError) else 1)
     except KeyboardInterrupt:
         sys.stderr.write("cpexplore: stopped; run the same command to resume.\n")
         sys.exit(1)
@@ -222,3 +262,21 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{error.strerror}: {error.filename!r}."
     return " ".join(str(error).split())
+
+
+_TYPED = {
+    **{"root": "--cohort", "path": "--run", "n_jobs": "--jobs", "walk": "WALK"},
+    **{"n_patients": "--patients", "paths": "PATHS", "name": "sample:NAME"},
+    **{"keypoint_set": "--keypoint-set", "model": "--model", "plant": "--plant"},
+    **{"cohort": "--cohort", "out": "--out", "fps": "--fps", "folds": "--folds"},
+}
+"""What the user typed for the arguments that errors of the library begin with."""
+
+
+def _as_typed(sentence: str) -> str:
+    """Name the option that was typed where a sentence begins with an argument."""
+
+    def option(match: re.Match[str]) -> str:
+        return f"`{_TYPED.get(match[1], match[1])}`"
+
+    return re.sub(r"^`(\w+)`", option, sentence)

@@ -20,6 +20,13 @@ def one_sentence(done, *, code=1):
     return lines[0].removeprefix("cpexplore: ")
 
 
+def wrong_use(done):
+    """The last line: what is wrong, below a hint at the usage."""
+    assert done.returncode == 2, done.stderr
+    assert "╭" not in done.stderr
+    return done.stderr.splitlines()[-1]
+
+
 def test_no_command_and_an_unknown_one_are_wrong_use(tmp_path):
     assert cpexplore(cwd=tmp_path).returncode == 2
     assert cpexplore("rnu", cwd=tmp_path).returncode == 2
@@ -28,7 +35,7 @@ def test_no_command_and_an_unknown_one_are_wrong_use(tmp_path):
 
 def test_a_missing_cohort_folder(tmp_path):
     done = cpexplore("run", "--cohort", "nowhere", "--out", "out", cwd=tmp_path)
-    sentence = "`cohort` must be 'simulated' or an existing folder; got 'nowhere'."
+    sentence = "`--cohort` must be 'simulated' or an existing folder; got 'nowhere'."
     assert one_sentence(done) == sentence
     assert list(tmp_path.iterdir()) == []
 
@@ -36,16 +43,30 @@ def test_a_missing_cohort_folder(tmp_path):
 def test_a_missing_run(tmp_path):
     done = cpexplore("explain", "sample:sports2d", "--run", "nowhere", cwd=tmp_path)
     assert one_sentence(done) == (
-        "`path` must be a run directory with a config.json; got 'nowhere'. Make one "
+        "`--run` must be a run directory with a config.json; got 'nowhere'. Make one "
         "with `cpexplore run`."
     )
 
 
 def test_an_unknown_preset(tmp_path):
     done = cpexplore("run", "--preset", "fast", "--out", "out", cwd=tmp_path)
-    assert one_sentence(done) == (
-        "`preset` must be one of 'quick', 'paper'; got 'fast'."
-    )
+    assert "'fast' is not one of 'quick', 'paper'." in wrong_use(done)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("features", "a.csv", "--fps", "abc"), "'--fps'"),
+        (("features", "a.csv", "--fps", -3), "'--fps'"),
+        (("check", "a.csv", "--keypoint-set", "wrong"), "'halpe_26', 'blazepose_33'."),
+        (("run", "--seed", -1), "'--seed'"),
+        (("run", "--folds", 1), "'--folds'"),
+        (("simulate", "--out", "c", "--patients", 0), "'--patients'"),
+    ],
+)
+def test_an_option_that_does_not_parse_is_named(tmp_path, arguments, said):
+    assert said in wrong_use(cpexplore(*arguments, cwd=tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -56,6 +77,25 @@ def test_features_of_the_sample_walk(tmp_path):
     assert table.index.tolist() == ["sports2d"]
     assert 90 < table.loc["sports2d", "cadence_spm"] < 130
     assert (tmp_path / "f_reasons.csv").exists()
+    again = cpexplore("features", "sample:sports2d", "--out", "f.csv", cwd=tmp_path)
+    assert one_sentence(again, code=2) == (
+        "`--out` must be a new file; 'f.csv' is a file already. Choose another name."
+    )
+    (tmp_path / "d").mkdir()
+    folder = cpexplore("features", "sample:sports2d", "--out", "d", cwd=tmp_path)
+    assert one_sentence(folder, code=2) == (
+        "`--out` must be a new file; 'd' is a folder already. Choose another name."
+    )
+
+
+def test_a_bundled_walk_says_its_own_frame_rate(tmp_path):
+    done = cpexplore("check", "sample:sports2d", "--fps", 25, cwd=tmp_path)
+    assert one_sentence(done) == (
+        "`--fps` must be left out for 'sample:sports2d', which says it itself; got "
+        "25.0."
+    )
+    fine = cpexplore("check", "sample:sports2d", cwd=tmp_path)
+    assert fine.stdout == "sample:sports2d: nothing wrong.\n"
 
 
 @pytest.mark.parametrize("layout", ["native", "gaitlab"])
@@ -65,16 +105,24 @@ def test_simulate_writes_a_cohort_that_check_likes(tmp_path, layout):
     assert done.returncode == 0, done.stderr
     assert "simulator parameters" in done.stdout
     again = cpexplore("simulate", "--out", "c", *arguments, cwd=tmp_path)
-    assert one_sentence(again) == (
-        "`root` must be a new or empty folder; 'c' is not. Choose another one."
+    assert one_sentence(again, code=2) == (
+        "`--out` must be a new or empty folder; 'c' is not. Choose another one."
     )
-    assert cpexplore("check", "c", cwd=tmp_path).returncode == 0
+    checked = cpexplore("check", "c", cwd=tmp_path)
+    assert checked.returncode == 0
+    assert "simulated walks of 6 children; walks by level: I 6, II" in checked.stdout
+    small = cpexplore("run", "--cohort", "c", "--folds", 9, cwd=tmp_path)
+    assert "`--cohort` must have more walks" in small.stderr
+    assert (small.stderr + small.stdout).count("Left out") == (layout == "gaitlab")
+    inside = cpexplore("check", "c/processed", cwd=tmp_path)
+    assert inside.returncode == 1
+    assert layout == "native" or "Give the folder above it." in inside.stdout
 
 
 def test_a_file_without_fps(tmp_path):
     (tmp_path / "a.csv").write_text(",".join(["1.0"] * 75) + "\n")
     done = cpexplore("features", "a.csv", cwd=tmp_path)
-    assert "`fps` must be given" in one_sentence(done)
+    assert "`--fps` must be given" in one_sentence(done)
     assert not (tmp_path / "features.csv").exists()
 
 

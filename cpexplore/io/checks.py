@@ -7,7 +7,7 @@ import xarray as xr
 
 from cpexplore.io.formats import read_walk
 from cpexplore.io.problems import InputError, Problem
-from cpexplore.io.release import find_release, left_out, scan_release
+from cpexplore.io.release import VIDEOS, find_release, left_out, scan_release
 from cpexplore.io.store import WalkStore, is_store
 from cpexplore.io.track import UnknownFpsError
 
@@ -44,6 +44,14 @@ def check_path(
         return [
             Problem(where=str(path), what="does not exist.", fix="Check the spelling.")
         ]
+    if (path / VIDEOS).is_dir():
+        return [
+            Problem(
+                where=str(path),
+                what="is the inside of a release, not a recording.",
+                fix="Give the folder above it.",
+            )
+        ]
     if find_release(path) is not None:
         return _check_release(path)
     stores = [folder for folder in (path, *path.glob("*.zarr")) if is_store(folder)]
@@ -75,7 +83,7 @@ def _check_store(path: Path) -> list[Problem]:
     found: list[Problem] = []
     for walk_id in store:
         try:
-            found += _doubts(store[walk_id], f"{path}: {walk_id}")
+            found += doubts_about(store[walk_id], f"{path}: {walk_id}")
         except (ValueError, OSError, KeyError) as error:
             found.append(_failure(path, error))
     return found
@@ -102,7 +110,7 @@ def _check_walk(
         )
         for warning in caught
     ]
-    return [*said, *_doubts(walk, str(path))]
+    return [*said, *doubts_about(walk, str(path))]
 
 
 def _unknown_fps(path: Path) -> Problem:
@@ -120,8 +128,8 @@ def _failure(path: Path, error: Exception) -> Problem:
     return Problem(where=str(path), what=f"cannot be read: {error}", fix="")
 
 
-def _doubts(walk: xr.Dataset, where: str) -> list[Problem]:
-    """What makes a readable walk hard to analyse."""
+def doubts_about(walk: xr.Dataset, where: str) -> list[Problem]:
+    """What makes a readable walk hard to analyse, as warnings about ``where``."""
     doubts = {}
     if walk.sizes["time"] < _FEW_FRAMES:
         doubts[f"has only {walk.sizes['time']} frames."] = "Record several strides."

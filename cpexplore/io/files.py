@@ -22,6 +22,22 @@ def check_new_folder(path: Path, *, name: str) -> None:
         )
 
 
+def check_new_file(path: Path, *, name: str) -> None:
+    """Raise unless a file may be written at ``path`` without losing anything.
+
+    Raises
+    ------
+    FileExistsError
+        If there is a file or a folder at ``path``.
+    """
+    if path.exists():
+        kind = "folder" if path.is_dir() else "file"
+        raise FileExistsError(
+            f"`{name}` must be a new file; {str(path)!r} is a {kind} already. Choose "
+            "another name."
+        )
+
+
 def write_atomic(path: Path, write: Callable[[Path], object]) -> Path:
     """Write a file so that it is either complete or absent.
 

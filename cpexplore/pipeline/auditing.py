@@ -8,7 +8,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from cpexplore import attribution, learning
-from cpexplore.io.files import write_atomic
+from cpexplore.io.files import check_new_file, write_atomic
 from cpexplore.learning.threads import one_thread
 from cpexplore.models import STGCN
 from cpexplore.pipeline.saliency import MODEL
@@ -59,6 +59,8 @@ def audit_run(run: Run, *, n_jobs: int = 1) -> pd.DataFrame:
 
 def audit_to_file(run: Run, *, out: Path | None = None, n_jobs: int = 1) -> Path:
     """Write the audit of a run as CSV and show it in the run's report."""
+    if out is not None:
+        check_new_file(out, name="out")
     table = audit_run(run, n_jobs=n_jobs)
     target = out or run.path / "statistics" / "audit.csv"
     write_atomic(target, lambda file: table.to_csv(file, index=False))

@@ -8,16 +8,20 @@ import xarray as xr
 from cpexplore import datasets, gait
 from cpexplore._validation import check_option
 from cpexplore.cohort import Cohort
-from cpexplore.datasets.native import is_native, load_native, write_native
+from cpexplore.datasets.inspecting import (
+    SAMPLE,
+    load_folder,
+    refuse_settings,
+    summarise,
+)
+from cpexplore.datasets.native import write_native
 from cpexplore.datasets.truth import FOLDER as TRUTH
 from cpexplore.io import read_walk
-from cpexplore.io.files import write_atomic
+from cpexplore.io.files import check_new_file, check_new_folder, write_atomic
 from cpexplore.pipeline.explaining import explain
 from cpexplore.runs import Run, load_run
 from cpexplore.simulate import CONSTANTS, PARAMETERS, PRESETS, preset_cohort
 from cpexplore.view.explanation import write_explanation
-
-SAMPLE = "sample:"
 
 _WRITERS = {"native": write_native, "gaitlab": datasets.write_gaitlab}
 
@@ -39,14 +43,15 @@ def load_cohort(source: str, *, n_patients: int | None = None) -> Cohort:
         If the folder does not exist or holds no cohort.
     """
     if source == "simulated":
-        n_patients = n_patients or PRESETS["demo"].n_patients
+        if n_patients is None:
+            n_patients = PRESETS["demo"].n_patients
         return datasets.simulated_cohort(n_patients=n_patients)
     root = Path(source)
     if not root.is_dir():
         raise FileNotFoundError(
             f"`cohort` must be 'simulated' or an existing folder; got {source!r}."
         )
-    return load_native(root) if is_native(root) else datasets.load_gaitlab(root)
+    return load_folder(root)
 
 
 def find_walk(
@@ -71,12 +76,16 @@ def find_walk(
     ------
     FileNotFoundError
         If it is none of them.
+    ValueError
+        If ``fps`` or ``keypoint_set`` is given for a walk that says it itself.
     """
     if name.startswith(SAMPLE):
+        refuse_settings(name, fps=fps, keypoint_set=keypoint_set)
         return datasets.sample_walk(name.removeprefix(SAMPLE))
     if Path(name).exists():
         return read_walk(name, fps=fps, keypoint_set=keypoint_set)
     if run is not None and name in run.walks:
+        refuse_settings(name, fps=fps, keypoint_set=keypoint_set)
         return run.walk(name)
     choices = "an existing file or 'sample:NAME'"
     if run is not None:
@@ -94,7 +103,26 @@ def explain_to_page(
     fps: float | None = None,
     keypoint_set: str | None = None,
 ) -> Path:
-    """Explain a walk and write ``explain.html``; returns its path."""
+    """Explain a walk and write ``explain.html``; returns its path.
+
+    Parameters
+    ----------
+    walk : str
+        See :func:`find_walk`.
+    run : path
+        A finished run directory.
+    out : path, optional
+        A new or empty folder; default ``explain/ID`` in the run, written anew.
+    fps, keypoint_set
+        For files that do not say.
+
+    Raises
+    ------
+    FileExistsError
+        If ``out`` holds something.
+    """
+    if out is not None:
+        check_new_folder(out, name="out")
     loaded = load_run(run)
     found = find_walk(walk, run=loaded, fps=fps, keypoint_set=keypoint_set)
     explanation = explain(found, loaded)
@@ -110,7 +138,32 @@ def features_to_files(
     fps: float | None = None,
     keypoint_set: str | None = None,
 ) -> list[Path]:
-    """Write the gait features of recordings, and the reasons for what is missing."""
+    """Write the gait features of recordings, and the reasons for what is missing.
+
+    Parameters
+    ----------
+    paths : list of str
+        See :func:`find_walk`.
+    out : path
+        A new CSV file; the reasons go beside it as ``<out>_reasons.csv``.
+    fps, keypoint_set
+        For files that do not say.
+
+    Returns
+    -------
+    list of path
+        What was written.
+
+    Raises
+    ------
+    FileExistsError
+        If one of the two files is there already.
+    ValueError
+        If a walk is named twice.
+    """
+    beside = out.with_name(f"{out.stem}_reasons.csv")
+    for file in (out, beside):
+        check_new_file(file, name="out")
     analyses = [
         gait.analyse_walk(find_walk(path, fps=fps, keypoint_set=keypoint_set))
         for path in paths
@@ -129,7 +182,6 @@ def features_to_files(
     reasons = pd.concat(
         [a.reasons.assign(walk_id=n) for a, n in zip(analyses, names, strict=True)]
     )[["walk_id", "feature", "reason"]]
-    beside = out.with_name(f"{out.stem}_reasons.csv")
     return [
         write_atomic(out, lambda file: table.to_csv(file)),
         write_atomic(beside, lambda file: reasons.to_csv(file, index=False)),
@@ -178,15 +230,14 @@ def simulate_to_folder(
     """
     check_option("preset", preset, tuple(PRESETS))
     check_option("layout", layout, tuple(_WRITERS))
+    check_new_folder(out, name="out")
     cohort = preset_cohort(
         preset, n_patients=patients, seed=seed, world=world, plant=plant
     )
     _WRITERS[layout](cohort, out, n_jobs=n_jobs, progress=True)
-    levels = cohort.index["gmfcs"].value_counts(sort=False)
     return [
         str(out),
-        f"{len(cohort)} simulated walks of {cohort.index['patient_id'].nunique()} "
-        f"children; levels {', '.join(f'{k} {n}' for k, n in levels.items())}.",
+        summarise(cohort),
         f"cohort {cohort.name}, simulator parameters {PARAMETERS.hash()}, constants "
         f"{CONSTANTS.hash()}; what really happened is in {out / TRUTH}.",
         *((_DIRT,) if layout == "gaitlab" else ()),

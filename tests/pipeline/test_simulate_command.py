@@ -17,7 +17,7 @@ def test_a_planted_cohort_says_where_the_level_sits(tmp_path):
     )
     assert lines == [
         str(tmp_path / "out"),
-        "8 simulated walks of 8 children; levels I 2, II 2, III 2, IV 2.",
+        "8 simulated walks of 8 children; walks by level: I 2, II 2, III 2, IV 2.",
         f"cohort planted-elbow_range-8-4, simulator parameters {PARAMETERS.hash()}, "
         f"constants {CONSTANTS.hash()}; what really happened is in "
         f"{tmp_path / 'out' / 'truth'}.",

@@ -1,0 +1,98 @@
+"""What the user named: what is wrong with it, what it holds, how it is loaded."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from cpexplore import gmfcs
+from cpexplore._validation import counted
+from cpexplore.cohort import Cohort
+from cpexplore.datasets.gaitlab import load_gaitlab
+from cpexplore.datasets.native import is_native, load_native
+from cpexplore.datasets.samples import sample_walk
+from cpexplore.io.checks import check_path, doubts_about
+from cpexplore.io.problems import Problem
+from cpexplore.io.release import find_release
+
+SAMPLE = "sample:"
+"""What the name of a bundled walk begins with."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inspection:
+    """What an input holds and what is wrong with it."""
+
+    problems: list[Problem]
+    """Errors stop reading, warnings deserve a look; empty when all is well."""
+    summary: str
+    """One sentence on a cohort; empty for a recording and where reading fails."""
+
+
+def inspect_source(
+    source: str, *, fps: float | None = None, keypoint_set: str | None = None
+) -> Inspection:
+    """Look at a recording, a bundled walk or a cohort folder.
+
+    Parameters
+    ----------
+    source : str
+        A path as for :func:`cpexplore.io.check_path`, or ``sample:NAME``.
+    fps, keypoint_set
+        For files that do not say.
+
+    Raises
+    ------
+    ValueError
+        If a setting is given although the source says it itself, or there is no such
+        bundled walk.
+    """
+    path = Path(source)
+    if source.startswith(SAMPLE):
+        refuse_settings(source, fps=fps, keypoint_set=keypoint_set)
+        walk = sample_walk(source.removeprefix(SAMPLE))
+        return Inspection(problems=doubts_about(walk, source), summary="")
+    if not is_native(path) and find_release(path) is None:
+        problems = check_path(path, fps=fps, keypoint_set=keypoint_set)
+        return Inspection(problems=problems, summary="")
+    refuse_settings(source, fps=fps, keypoint_set=keypoint_set)
+    problems = check_path(path)
+    if any(problem.severity == "error" for problem in problems):
+        return Inspection(problems=problems, summary="")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Left out of ")  # it is among the problems
+        cohort = load_folder(path)
+    return Inspection(problems=problems, summary=summarise(cohort))
+
+
+def load_folder(root: Path) -> Cohort:
+    """Load a cohort folder, ours or in the layout of the Gillette release."""
+    return load_native(root) if is_native(root) else load_gaitlab(root)
+
+
+def summarise(cohort: Cohort) -> str:
+    """Count the walks, the children and the walks of each level, in one sentence."""
+    index = cohort.index
+    walks = counted(len(index), "simulated walk" if cohort.simulated else "walk")
+    children = counted(index["patient_id"].nunique(), "child", "children")
+    levels = [f"{level} {(index['gmfcs'] == level).sum()}" for level in gmfcs.LEVELS]
+    unknown = int(index["gmfcs"].isna().sum())
+    levels += [f"unknown {unknown}"] if unknown else []
+    return f"{walks} of {children}; walks by level: {', '.join(levels)}."
+
+
+def refuse_settings(
+    source: str, *, fps: float | None, keypoint_set: str | None
+) -> None:
+    """Raise if a setting was given for a source that says it itself.
+
+    Raises
+    ------
+    ValueError
+        If ``fps`` or ``keypoint_set`` is given.
+    """
+    for name, value in (("fps", fps), ("keypoint_set", keypoint_set)):
+        if value is not None:
+            raise ValueError(
+                f"`{name}` must be left out for {source!r}, which says it itself; got "
+                f"{value!r}."
+            )
