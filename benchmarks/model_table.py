@@ -3,7 +3,8 @@
     python benchmarks/model_table.py --out runs/table
 
 Stages, each a resumable run of its own: the main models in four worlds, on three
-cohorts each; all models on one cohort of the public size. Beside the models stands the
+cohorts each; all models on one cohort of the public size, the main ones trained three
+times. Beside the models stands the
 oracle, the better of two classifiers that are given what truly happened instead of
 keypoints. Simulated children: the table is about the methods.
 """
@@ -12,6 +13,7 @@ import argparse
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +24,7 @@ from cpexplore.cohort import Cohort
 from cpexplore.datasets import simulated_cohort
 from cpexplore.io.files import write_atomic
 from cpexplore.learning import compare, cross_validate, score
-from cpexplore.learning.comparison import pairs
+from cpexplore.learning.comparison import ensemble, pairs
 from cpexplore.learning.variants import DEFAULT_MODELS, VARIANTS, CrossvalSpec
 from cpexplore.pipeline.saliency import select_by_joints
 from cpexplore.runs import Run, write_json, write_table
@@ -40,42 +42,79 @@ PUBLISHED = pd.DataFrame(
 
 WORLDS = ("standard", "no_device", "beyond_catalogue", "null")
 COHORT_SEEDS = (1, 2, 3)
-MAIN = (*DEFAULT_MODELS, "features_boosting")
+MAIN = (*DEFAULT_MODELS, "features_boosting", "features_ordinal")
 LEGS = ("skeleton_legs", "fusion_legs")
 """The same network blind to head, trunk and arms, which show the device."""
+STREAMS = ("skeleton", "skeleton_bone", "skeleton_motion")
+"""Joints, bones and motion, whose mean is the model ``skeleton_streams``."""
+PUBLIC_SIZE = 797
+"""Patients of the field's public data."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One cohort under cross-validation."""
+    """Some models on one cohort under cross-validation."""
 
     world: str
     cohort_seed: int
     patients: int
-    models: tuple[str, ...]
+    part: str = "main"
+    models: tuple[str, ...] = MAIN
+    seed: int = 0
+    """Of folds and training."""
+    backbones: str | None = None
+    """Name of the stage whose skeleton networks are taken."""
+
+    @property
+    def cohort(self) -> str:
+        return f"{self.world}_{self.patients}_{self.cohort_seed}"
 
     @property
     def name(self) -> str:
-        return f"{self.world}_{self.patients}_{self.cohort_seed}"
+        return f"{self.cohort}_{self.part}_{self.seed}"
 
+
+def at_public_size(part: str, **changes: Any) -> Stage:
+    """A stage on the standard cohort of the public size."""
+    return Stage(
+        world="standard", cohort_seed=1, patients=PUBLIC_SIZE, part=part, **changes
+    )
+
+
+FROZEN = tuple(
+    name
+    for name, variant in VARIANTS.items()
+    if variant.fusion and variant.backbone == "plain" and not variant.fine_tuned
+)
+"""Fusions of cached maps of a frozen backbone."""
 
 STAGES = (
     *(
-        Stage(
-            world=world,
-            cohort_seed=seed,
-            patients=200,
-            models=(*MAIN, *LEGS) if world == "standard" else MAIN,
-        )
+        Stage(world=world, cohort_seed=seed, patients=200)
         for seed in COHORT_SEEDS
         for world in WORLDS
     ),
-    Stage(
-        world="standard",
-        cohort_seed=1,
-        patients=797,
-        models=tuple(dict.fromkeys((*MAIN, *VARIANTS))),
+    *(
+        Stage(
+            world="standard", cohort_seed=seed, patients=200, part="legs", models=LEGS
+        )
+        for seed in COHORT_SEEDS
     ),
+    *(at_public_size("main", seed=seed) for seed in (0, 1, 2)),
+    at_public_size(
+        "frozen",
+        models=tuple(name for name in FROZEN if name not in MAIN),
+        backbones="standard_797_1_main_0",
+    ),
+    at_public_size(
+        "fine_tuned",
+        models=("fusion_fine_tuned",),
+        backbones="standard_797_1_main_0",
+    ),
+    at_public_size("peers", models=("skeleton_triplet", "cnn")),
+    at_public_size("bone", models=STREAMS[1:2]),
+    at_public_size("motion", models=STREAMS[2:]),
+    at_public_size("legs", models=LEGS),
 )
 """A quarter of the patients shows the worlds; the public size, every model."""
 
@@ -89,7 +128,7 @@ def main() -> None:
     for stage in STAGES:
         if not options.only or stage.name in options.only:
             print(stage.name, flush=True)
-            run_stage(stage, options.out / stage.name, n_jobs=options.jobs)
+            run_stage(stage, options.out, n_jobs=options.jobs)
     for kind, table in summarise(options.out).items():
         write_table(options.out / f"{kind}.parquet", table)
         file = options.out / f"{kind}.csv"  # pandas reads the world "null" as missing
@@ -100,8 +139,9 @@ def main() -> None:
 
 def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
     """Train and ask all models of a stage, then the oracle, unless that is done."""
-    claim(stage, out / "stage.json")
-    if (out / "oracle.parquet").exists():
+    folder = out / stage.name
+    claim(stage, folder / "stage.json")
+    if is_done(stage, out):
         return
     cohort = simulated_cohort(
         n_patients=stage.patients,
@@ -109,17 +149,26 @@ def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
         world=stage.world,
         min_per_level=0,
     )
+    shared = out / "cohorts" / stage.cohort
     run = cross_validate(
         cohort,
         CrossvalSpec(models=stage.models),
-        features=core_features(cohort, out / "features.parquet", n_jobs=n_jobs),
+        seed=stage.seed,
+        features=core_features(cohort, shared / "features.parquet", n_jobs=n_jobs),
         select=select_by_joints,
-        out=out,
+        backbones=out / stage.backbones if stage.backbones else None,
+        out=folder,
         n_jobs=n_jobs,
         progress=True,
     )
-    truth = truth_table(cohort, out / "truth.parquet")
-    write_table(out / "oracle.parquet", oracle(truth, run))
+    if stage.part == "main":
+        truth = truth_table(cohort, shared / "truth.parquet")
+        write_table(folder / "oracle.parquet", oracle(truth, run))
+
+
+def is_done(stage: Stage, out: Path) -> bool:
+    last = "oracle.parquet" if stage.part == "main" else "metrics.parquet"
+    return (out / stage.name / last).exists()
 
 
 def claim(stage: Stage, file: Path) -> None:
@@ -148,35 +197,72 @@ def summarise(out: Path) -> dict[str, pd.DataFrame]:
     """Join the finished stages of each world and size: scores and paired differences.
 
     Children of different cohorts are different children; they are resampled together.
+    Two models are compared on the splits that both were trained on.
     """
-    done = [stage for stage in STAGES if (out / stage.name / "oracle.parquet").exists()]
+    done = [stage for stage in STAGES if is_done(stage, out)]
     groups: dict[tuple[str, int], list[Stage]] = {}
     for stage in done:
         groups.setdefault((stage.world, stage.patients), []).append(stage)
     scores, differences, by_cohort = [], [], []
     for (world, patients), stages in groups.items():
         oof = pd.concat([predictions(s, out) for s in stages], ignore_index=True)
-        cohorts = {"world": world, "patients": patients, "cohorts": len(stages)}
-        scores.append(score(oof).assign(**cohorts))
-        models = [m for m in oof["model"].unique() if not m.startswith("oracle")]
-        for two in pairs(models):
-            differences.append(compare(oof, *two).assign(**cohorts))
+        oof = with_streams(oof)
+        about = {"world": world, "patients": patients}
+        seconds = seconds_per_epoch(stages, out)
+        for model, rows in oof.groupby("model", sort=False):
+            told = about | counts(rows) | {"seconds_per_epoch": seconds.get(model)}
+            scores.append(score(rows).assign(**told))
+        for two in pairs([m for m in oof["model"].unique() if "oracle" not in m]):
+            both = on_common_splits(oof, two)
+            differences.append(compare(both, *two).assign(**about, **counts(both)))
             by_cohort += [
-                compare(of_seed, *two).assign(**cohorts, cohort_seed=seed)
-                for seed, of_seed in oof.groupby("seed")
+                compare(of_cohort, *two).assign(**about, cohort_seed=seed)
+                for seed, of_cohort in both.groupby("cohort_seed")
             ]
     tables = {"scores": scores, "differences": differences, "by_cohort": by_cohort}
     return {kind: pd.concat(parts, ignore_index=True) for kind, parts in tables.items()}
 
 
+def counts(oof: pd.DataFrame) -> dict[str, int]:
+    """How many cohorts and how many trainings of each are behind a row."""
+    return {
+        "cohorts": oof["cohort_seed"].nunique(),
+        "trainings": oof.groupby("cohort_seed")["seed"].nunique().max(),
+    }
+
+
+def seconds_per_epoch(stages: list[Stage], out: Path) -> dict[str, float]:
+    """Median over stages, by network; what a busy machine took."""
+    files = [out / stage.name / "timing.json" for stage in stages]
+    told = [json.loads(f.read_text())["seconds_per_epoch"] for f in files if f.exists()]
+    return pd.DataFrame(told).median().to_dict()
+
+
+def on_common_splits(oof: pd.DataFrame, two: tuple[str, str]) -> pd.DataFrame:
+    seeds = [set(oof.loc[oof["model"] == model, "seed"]) for model in two]
+    return oof[oof["model"].isin(two) & oof["seed"].isin(seeds[0] & seeds[1])]
+
+
+def with_streams(oof: pd.DataFrame) -> pd.DataFrame:
+    """Add the mean of the three streams, where all of them were trained."""
+    seeds = [set(oof.loc[oof["model"] == model, "seed"]) for model in STREAMS]
+    rows = oof[oof["seed"].isin(set.intersection(*seeds))]
+    if rows.empty:
+        return oof
+    return pd.concat([oof, ensemble(rows, STREAMS, name="skeleton_streams")])
+
+
 def predictions(stage: Stage, out: Path) -> pd.DataFrame:
-    """Out-of-fold answers of a stage, with ids and a seed of its cohort's own."""
+    """Out-of-fold answers of a stage, with ids and seeds of its cohort's own."""
     run = Run(out / stage.name)
-    answers = [run.oof, pd.read_parquet(run.path / "oracle.parquet")]
+    answers = [run.oof]
+    if stage.part == "main":
+        answers.append(pd.read_parquet(run.path / "oracle.parquet"))
     oof = pd.concat(answers, ignore_index=True)
     for column in ("walk_id", "patient_id"):
-        oof[column] = f"{stage.name}/" + oof[column].astype(str)
-    return oof.assign(seed=stage.cohort_seed)
+        oof[column] = f"{stage.cohort}/" + oof[column].astype(str)
+    seed = 100 * stage.cohort_seed + stage.seed
+    return oof.assign(cohort_seed=stage.cohort_seed, seed=seed)
 
 
 if __name__ == "__main__":
