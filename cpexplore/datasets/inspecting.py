@@ -73,10 +73,10 @@ def summarise(cohort: Cohort) -> str:
     """Count the walks, the children and the walks of each level, in one sentence."""
     index = cohort.index
     walks = counted(len(index), "simulated walk" if cohort.simulated else "walk")
-    children = counted(index["patient_id"].nunique(), "child", "children")
+    children = counted(len(index["patient_id"].unique()), "child", "children")
     levels = [f"{level} {(index['gmfcs'] == level).sum()}" for level in gmfcs.LEVELS]
-    unknown = int(index["gmfcs"].isna().sum())
-    levels += [f"unknown {unknown}"] if unknown else []
+    if index["gmfcs"].isna().any():
+        levels.append(f"unknown {index['gmfcs'].isna().sum()}")
     return f"{walks} of {children}; walks by level: {', '.join(levels)}."
 
 

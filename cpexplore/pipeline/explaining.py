@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from cpexplore import gait, gmfcs, learning
+from cpexplore._validation import counted
 from cpexplore.learning import FoldModels
 from cpexplore.learning.conformal import conformal_thresholds, prediction_sets
 from cpexplore.learning.threads import one_thread
@@ -185,11 +186,13 @@ def _notes(run: Run, models: list[FoldModels], windows: Windows) -> tuple[str, .
     trained = "simulated children" if run.simulated else "recorded patients"
     index = run.index
     notes = [
-        f"The models were trained on {trained} ({index['patient_id'].nunique()} "
-        f"patients, {len(index)} walks) of the run {run.path.name!r}; they know "
+        f"The models were trained on {trained} "
+        f"({counted(len(index['patient_id'].unique()), 'patient')}, "
+        f"{counted(len(index), 'walk')}) of the run {run.path.name!r}; they know "
         "nothing else. On any other person their answer shows how the method works, "
         "it is no assessment.",
-        f"Asked: the models of {len(models)} fold(s) that have not seen this person.",
+        f"Asked: the models of {counted(len(models), 'fold')}, none of which has seen "
+        "this person.",
         f"Windows of {run.config['windows']['length']} frames at 25 Hz: "
         f"{len(windows)}.",
     ]

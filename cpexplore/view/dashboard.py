@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from cpexplore import gmfcs
+from cpexplore._validation import counted
 from cpexplore.gait import detect_events, joint_angles
 from cpexplore.io.store import WalkStore
 from cpexplore.runs import Run
@@ -120,8 +121,8 @@ class Dashboard(widgets.VBox):
         index = self.run.index
         kind = "Simulated" if self.run.simulated else "Recorded"
         cohort = (
-            f"{kind} children: {len(index)} walks of "
-            f"{index['patient_id'].nunique()} patients"
+            f"{kind} children: {counted(len(index), 'walk')} of "
+            f"{counted(len(index['patient_id'].unique()), 'patient')}"
         )
         head = _HEAD.format(
             name=html.escape(self.run.path.name), cohort=html.escape(cohort)

@@ -63,7 +63,7 @@ def write_explanation(explanation: Explanation, *, out: Path) -> Path:
         curve_plots=_curve_plots(explanation),
         events=_event_grid(explanation.events),
         feature_note=_FEATURE_NOTE,
-        contributions=html.grid_of(_worded(explanation.contributions)),
+        contributions=html.grid_of(_worded(explanation.contributions.head(_TOP))),
         features=_feature_grid(explanation.features),
         missing=_missing_grid(explanation.feature_reasons),
         quality=_quality_grid(explanation),
@@ -72,9 +72,13 @@ def write_explanation(explanation: Explanation, *, out: Path) -> Path:
     return write_atomic(out, lambda file: file.write_text(page))
 
 
+_TOP = 8
+"""How many contributions are listed."""
+
 _FEATURE_NOTE = (
     "The effect of a feature is how much the fusion's expected level rises when the "
-    "feature goes from the cohort's median to this walk's value, all else unchanged."
+    "feature goes from the cohort's median to this walk's value, all else unchanged; "
+    f"listed are the {_TOP} largest."
 )
 
 
@@ -108,7 +112,7 @@ def _cards(explanation: Explanation) -> list[dict[str, str]]:
         "peak swing knee, °": features.get("knee_max_swing_mean_deg", np.nan),
         "minimum stance knee, °": features.get("knee_min_stance_mean_deg", np.nan),
     }
-    return [{"label": k, "value": html.number(v, 2)} for k, v in entries.items()]
+    return [{"label": k, "value": html.number(v, 1)} for k, v in entries.items()]
 
 
 def _probability_grid(probabilities: pd.DataFrame) -> html.Grid:

@@ -11,6 +11,7 @@ import xarray as xr
 from plotly.subplots import make_subplots
 
 from cpexplore import gmfcs
+from cpexplore._validation import counted
 from cpexplore.runs import Run
 from cpexplore.view.labels import feature_label, model_label, readable
 from cpexplore.view.player.clip import angle_label, level_label, method_label
@@ -277,7 +278,7 @@ def _mean_curve(
         y=known.mean("walk").values,
         name=f"GMFCS {level}",
         showlegend=legend,
-        hovertemplate=f"GMFCS {level}, n = {known.sizes['walk']} walks<br>"
+        hovertemplate=f"GMFCS {level}, {counted(known.sizes['walk'], 'walk')}<br>"
         "%{x} % of the cycle: %{y:.1f}°<extra></extra>",
         **shared,
     )

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
-from cpexplore._validation import check_option
+from cpexplore._validation import check_option, counted
 from cpexplore.io.files import write_atomic
 from cpexplore.runs import Run, write_json
 
@@ -154,8 +154,8 @@ def data_statement(run: Run) -> str:
     """Say what the numbers of a run are about: simulated or real, and how many."""
     kind = "Simulated children" if run.simulated else "Real recordings"
     index = run.index
-    n_patients = index["patient_id"].nunique()
-    return f"{kind}: {n_patients} patients, {len(index)} walks."
+    patients = counted(len(index["patient_id"].unique()), "patient")
+    return f"{kind}: {patients}, {counted(len(index), 'walk')}."
 
 
 def _record(

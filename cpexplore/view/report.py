@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cpexplore import gmfcs
+from cpexplore._validation import counted
 from cpexplore.gait import detect_events, joint_angles
 from cpexplore.io.files import write_atomic
 from cpexplore.runs import Run
@@ -14,6 +15,7 @@ from cpexplore.view import html, plots
 from cpexplore.view.confidence import confidence_pictures
 from cpexplore.view.effects import question_grid
 from cpexplore.view.labels import feature_label, model_label
+from cpexplore.view.people import cohort_grid, cohort_note
 from cpexplore.view.player import Clip, html_fragments, make_clip, walk_saliency
 from cpexplore.view.player.clip import method_label
 from cpexplore.view.tables import (
@@ -82,7 +84,8 @@ def write_report(run: Run, *, out: Path | None = None) -> Path:
         headline=headline(run),
         context=_PUBLISHED,
         cards=_cards(run),
-        cohort=_cohort_grid(run.index),
+        cohort=cohort_grid(run.index),
+        cohort_note=cohort_note(run.index),
         notes=run.config.get("notes", []),
         models=_model_grid(run.metrics),
         differences=_difference_grid(run.comparisons),
@@ -135,9 +138,12 @@ def headline(run: Run) -> str:
     else:
         verdict = "the two cannot be told apart: fusion does not beat the skeleton here"
     points = 100 * row[["estimate", "ci_low", "ci_high"]].astype(float)
-    children = "simulated children" if run.simulated else "recorded patients"
+    kind = ("simulated child", "simulated children")
+    children = counted(
+        row["n_patients"], *(kind if run.simulated else ("recorded patient",))
+    )
     return (
-        f"On {row['n_walks']} walks of {row['n_patients']} {children}, cross-attention "
+        f"On {counted(row['n_walks'], 'walk')} of {children}, cross-attention "
         f"fusion told the four levels apart in "
         f"{_percent(metrics.loc[FUSION])}, the skeleton alone in "
         f"{_percent(metrics.loc[SKELETON])}. The paired difference is "
@@ -162,25 +168,10 @@ def _cards(run: Run) -> list[dict[str, str]]:
         "seeds": run.folds["seed"].nunique(),
         "gait features": run.features.shape[1],
     }
-    return [{"label": label, "value": str(value)} for label, value in entries.items()]
-
-
-def _cohort_grid(index: pd.DataFrame) -> html.Grid:
-    groups = index.assign(level=index["gmfcs"].astype(str)).groupby("level")
-    rows = [[str(level), *_cohort_cells(group)] for level, group in groups]
-    head = ["GMFCS level", "walks", "patients"]
-    head += ["age, years (SD)", "device", "length, s"]
-    return html.Grid(head=head, rows=rows)
-
-
-def _cohort_cells(group: Any) -> list[str]:
-    age, device = group["age_years"], group["device"].isin(["crutches", "walker"])
+    one = {"seeds": "seed", "walks without a window": "walk without a window"}
     return [
-        str(len(group)),
-        str(group["patient_id"].nunique()),
-        f"{html.number(age.mean(), 1)} ({html.number(age.std(), 1)})",
-        f"{100 * device.mean():.0f} %",
-        html.number((group["n_frames"] / group["fps"]).median(), 1),
+        {"label": one.get(label, label) if value == 1 else label, "value": str(value)}
+        for label, value in entries.items()
     ]
 
 

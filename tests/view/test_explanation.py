@@ -94,6 +94,17 @@ def test_what_is_missing_comes_with_its_reason(explanation, page):
     )
 
 
+def test_the_largest_contributions_are_listed_and_tiles_are_short(explanation, page):
+    many = pd.concat([explanation.contributions] * 9, ignore_index=True)
+    many["effect"] = [0.9 - 0.1 * row for row in range(9)]
+    features = explanation.features.copy()
+    features["cadence_spm"] = 101.26
+    text = page(replace(explanation, contributions=many, features=features))
+    assert "<td>0.200</td>" in text
+    assert "<td>0.100</td>" not in text
+    assert "<b>101.3</b><span>cadence, steps/min" in text
+
+
 def test_contributions_are_named_and_rounded(explanation, page):
     assert "<td>−0.250</td>" in page(explanation)
     assert "cadence (steps/min)" in page(explanation)

@@ -143,6 +143,21 @@ def test_numbers_are_those_of_the_tables(run, text):
     assert cells[cells.index("too few cycles") - 1] == "6.2 %"
 
 
+def test_a_patient_of_two_levels_is_explained(run, tmp_path, monkeypatch, text):
+    assert "changed level between visits" not in text
+    index = run.index.copy()
+    patient = index["patient_id"].iloc[0]
+    own = index.index[index["patient_id"] == patient]
+    index.loc[own, "gmfcs"] = ["I", "II"]
+    monkeypatch.setitem(vars(run), "index", index)
+    page = write_report(run, out=tmp_path / "two.html").read_text()
+    assert "1 of 8 patients changed level between visits and are counted at" in page
+
+
+def test_one_seed_is_no_seeds(text):
+    assert "<b>1</b><span>seed</span>" in text
+
+
 def test_captions_say_what_intervals_and_points_are(text):
     captions = Page(text).captions
     assert sum("95 % interval, patients resampled" in c for c in captions) == 2

@@ -1,0 +1,40 @@
+"""Who was measured: the people of an index table, for pages."""
+
+from typing import Any
+
+import pandas as pd
+
+from cpexplore._validation import counted
+from cpexplore.view import html
+
+
+def cohort_note(index: pd.DataFrame) -> str:
+    """Say why the levels together have more patients than there are, if they do."""
+    levels = pd.Series(index.groupby("patient_id")["gmfcs"].nunique())
+    several = levels[levels > 1]
+    if several.empty:
+        return ""
+    return (
+        f"{len(several)} of {counted(len(levels), 'patient')} changed level between "
+        "visits and are counted at each of their levels."
+    )
+
+
+def cohort_grid(index: pd.DataFrame) -> html.Grid:
+    """Count walks and patients of each level; mean age, devices, median duration."""
+    groups = index.assign(level=index["gmfcs"].astype(str)).groupby("level")
+    rows = [[str(level), *_cohort_cells(group)] for level, group in groups]
+    head = ["GMFCS level", "walks", "patients"]
+    head += ["age, years (SD)", "device", "length, s"]
+    return html.Grid(head=head, rows=rows)
+
+
+def _cohort_cells(group: Any) -> list[str]:
+    age, device = group["age_years"], group["device"].isin(["crutches", "walker"])
+    return [
+        str(len(group)),
+        str(group["patient_id"].nunique()),
+        f"{html.number(age.mean(), 1)} ({html.number(age.std(), 1)})",
+        f"{100 * device.mean():.0f} %",
+        html.number((group["n_frames"] / group["fps"]).median(), 1),
+    ]
