@@ -193,6 +193,16 @@ def test_skeleton_and_fusion_learn_a_planted_signal(sets):
     assert log_proba.isfinite().all()  # also of the walk without a window
 
 
+def test_steps_in_bfloat16_learn_and_leave_float32_weights(sets):
+    learn, inner = sets
+    config = FitConfig(epochs=30, batch_size=8, learning_rate=2e-2, bf16=True)
+    result = fit(make_backbone(), learn, inner=inner, config=config)
+    assert result.history["inner_accuracy"].max() > 0.6
+    assert {p.dtype for p in result.model.parameters()} == {torch.float32}
+    exact = fit(make_backbone(), learn, inner=inner, config=replace(config, bf16=False))
+    assert not np.allclose(result.history["loss"], exact.history["loss"], rtol=1e-5)
+
+
 def test_nothing_to_learn_from_raises(sets):
     learn, inner = sets
     empty = replace(learn, x=learn.x[:0], row=learn.row[:0])
