@@ -10,9 +10,9 @@ from cpexplore.view import html
 
 def cohort_note(index: pd.DataFrame) -> str:
     """Say why the levels together have more patients than there are, if they do."""
-    levels = pd.Series(index.groupby("patient_id")["gmfcs"].nunique())
-    several = levels[levels > 1]
-    if several.empty:
+    levels = index.groupby("patient_id")["gmfcs"].nunique().tolist()
+    several = [number for number in levels if number > 1]
+    if not several:
         return ""
     return (
         f"{len(several)} of {counted(len(levels), 'patient')} changed level between "
