@@ -39,6 +39,7 @@ class _Stretch:
     weight: float = 0.0
 
     def add(self, frame: int, number: int, person: np.ndarray) -> None:
+        """Append detection ``number`` of ``frame``; unseen points keep their place."""
         seen = _seen(person)
         self.pose = np.where(seen[:, None], person, self.pose)
         self.frames.append(frame)
@@ -47,6 +48,7 @@ class _Stretch:
         self.weight += float(person[seen, 2].sum())
 
     def overlaps(self, other: "_Stretch") -> bool:
+        """Whether both last at the same time, so that they are two people."""
         apart = self.frames[-1] < other.frames[0] or other.frames[-1] < self.frames[0]
         return not apart
 

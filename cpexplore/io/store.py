@@ -135,6 +135,7 @@ class _Layout:
 
     @classmethod
     def of(cls, group: Any) -> "_Layout":
+        """Read the layout of a zarr group from its attributes."""
         about: dict[str, Any] = {k: group.attrs[k] for k in _SHARED}
         return cls(**about, arrays={name: group[name] for name in about["variables"]})
 
@@ -238,6 +239,7 @@ class _Appender:
         self.waiting: dict[str, list[np.ndarray]] = {}
 
     def append(self, walk: xr.Dataset) -> dict[str, object]:
+        """Queue a walk and give its row of the index: where its frames will be."""
         row: dict[str, object] = {
             "layout": self.number,
             "attrs": json.dumps(walk.attrs, sort_keys=True),

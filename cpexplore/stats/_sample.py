@@ -52,6 +52,7 @@ class Sample:
 
     @property
     def n_patients(self) -> int:
+        """Number of patients, however many walks each has."""
         return int(self.patients.max()) + 1
 
     def known(self, feature: str) -> np.ndarray:
