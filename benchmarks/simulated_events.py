@@ -5,9 +5,9 @@ more than 0.1 leg lengths and both ankles are seen. Events are scored 0.3 s insi
 passes that cleaning found. Cadence is the feature of that name against all true
 strides within passes, two steps in each; the median over the cycles that the events
 make, which nothing else uses, stands beside it without a bar. Stance is the median over
-these cycles. The features of least knee flexion in stance and largest in swing are compared with the
-median over true cycles, the error of a walk is the mean of its legs. This measures the
-method; it says nothing about children.
+these cycles. The features of least knee flexion in stance and largest in swing are
+compared with the median over true cycles, the error of a walk is the mean of its legs.
+This measures the method; it says nothing about children.
 
 The gait pattern is judged on clear limbs: both legs of one pattern, blend weight at
 least 0.8, at least 80 % of the leg's points tracked. It is compared with the class of

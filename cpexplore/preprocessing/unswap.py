@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from scipy.stats import median_abs_deviation
 
 from cpexplore._validation import check_range
 from cpexplore.preprocessing.audit import check_after, with_audit, with_values
@@ -18,6 +17,8 @@ _FURTHEST = 25.0
 _PRIOR = 0.5
 _NEW_EVIDENCE = 0.05
 _FEWEST_FRAMES = 10
+_JUMP_LL = 0.3
+_SD_PER_MAD = 1.4826
 _UNSURE = 0.35
 
 
@@ -57,6 +58,10 @@ def unswap_legs(
     tell a stretch that is swapped throughout from one that is not. A stretch of which
     more than 35 % is swapped is counted as unsure.
 
+    A pelvis that leaves its course by 0.3 leg lengths in a frame ends a stretch as a
+    gap does: the detector took someone else for the child, one of whose legs may lie
+    where the child's other leg was.
+
     What a swapped frame costs depends on the near limb: the detector sees it better
     than the far one, and which one it is depends on the direction of travel. A frame
     whose difference of confidence is the usual one for its direction costs up to 1, one
@@ -68,6 +73,7 @@ def unswap_legs(
     check_after(walk, "observed", "mask_low_confidence")
     legs, confidence = _legs(walk)
     scale = leg_length_px(walk)
+    pelvis = legs[:, :, 0].mean(axis=1)
     legs[_collapsed(legs)[:, None].repeat(2, axis=1)] = np.nan
     frames = np.flatnonzero(
         np.isfinite(legs).all(axis=(1, 3)).sum(axis=1) >= _FEWEST_JOINTS
@@ -76,7 +82,9 @@ def unswap_legs(
     longest = frames_of(max_gap_s, walk.attrs["fps"], least=0) + 1
     swapped = np.zeros(walk.sizes["time"], bool)
     unsure = 0
-    for stretch in np.split(frames, np.flatnonzero(np.diff(frames) > longest) + 1):
+    apart = np.diff(frames) > longest
+    apart[1:] |= _jumps(pelvis[frames], frames, scale)
+    for stretch in np.split(frames, np.flatnonzero(apart) + 1):
         if len(stretch) < 3 or not scale > 0:
             continue
         start, change = _motion(legs[stretch], confidence[stretch], stretch, scale)
@@ -115,6 +123,12 @@ def _collapsed(legs: np.ndarray) -> np.ndarray:
     return collapsed
 
 
+def _jumps(pelvis: np.ndarray, frames: np.ndarray, scale: float) -> np.ndarray:
+    """Where the pelvis leaves its course by more than a body can, (time - 2,)."""
+    velocity = np.diff(pelvis, axis=0) / np.diff(frames)[:, None]
+    return np.hypot(*np.diff(velocity, axis=0).T) > _JUMP_LL * scale
+
+
 def _near_limb(walk: xr.Dataset, confidence: np.ndarray) -> np.ndarray:
     """Log odds (time,), at most the prior, by which confidence speaks for kept labels.
 
@@ -133,7 +147,7 @@ def _near_limb(walk: xr.Dataset, confidence: np.ndarray) -> np.ndarray:
         if alike.sum() < _FEWEST_FRAMES:
             continue
         usual = np.median(gap[alike])
-        spread = median_abs_deviation(gap[alike], scale="normal")
+        spread = _SD_PER_MAD * np.median(np.abs(gap[alike] - usual))
         if spread > 0:
             odds[alike] = 2 * usual * gap[alike] / spread**2
     return np.clip(_NEW_EVIDENCE * odds, -_PRIOR, _PRIOR)
