@@ -5,6 +5,7 @@ import xarray as xr
 
 from cpexplore._validation import check_range
 from cpexplore.preprocessing.audit import check_after, with_audit, with_values
+from cpexplore.preprocessing.direction import find_direction
 from cpexplore.preprocessing.frames import frames_of, runs
 from cpexplore.preprocessing.scale import leg_length_px
 
@@ -14,6 +15,10 @@ _TOLERANCE_LL = 0.05
 _FEWEST_JOINTS = 2
 _FURTHEST = 25.0
 _PRIOR = 0.5
+_NEW_EVIDENCE = 0.05
+_FEWEST_FRAMES = 10
+_JUMP_LL = 0.3
+_SD_PER_MAD = 1.4826
 _UNSURE = 0.35
 
 
@@ -49,26 +54,41 @@ def unswap_legs(
 
     Differs from a plain squared distance: the cost of one joint is capped at 25 (five
     times the unit), so that a spike cannot buy a swap; joints that meet for one frame
-    are left out; and a swapped frame costs 0.5, because motion alone cannot tell a
-    stretch that is swapped throughout from one that is not. A stretch of which more
-    than 35 % is swapped is counted as unsure.
+    are left out; and a swapped frame costs 0.5 on average, because motion alone cannot
+    tell a stretch that is swapped throughout from one that is not. A stretch of which
+    more than 35 % is swapped is counted as unsure.
+
+    A pelvis that leaves its course by 0.3 leg lengths in a frame ends a stretch as a
+    gap does: the detector took someone else for the child, one of whose legs may lie
+    where the child's other leg was.
+
+    What a swapped frame costs depends on the near limb: the detector sees it better
+    than the far one, and which one it is depends on the direction of travel. A frame
+    whose difference of confidence is the usual one for its direction costs up to 1, one
+    with the opposite difference down to 0. It never costs less, so that confidence
+    decides between labels that motion holds for equal, and alone buys no swap.
     """
     check_range("penalty", penalty, low=0)
     check_range("max_gap_s", max_gap_s, low=0)
     check_after(walk, "observed", "mask_low_confidence")
     legs, confidence = _legs(walk)
     scale = leg_length_px(walk)
+    pelvis = legs[:, :, 0].mean(axis=1)
     legs[_collapsed(legs)[:, None].repeat(2, axis=1)] = np.nan
     frames = np.flatnonzero(
         np.isfinite(legs).all(axis=(1, 3)).sum(axis=1) >= _FEWEST_JOINTS
     )
+    swap_cost = _PRIOR + _near_limb(walk, confidence)
     longest = frames_of(max_gap_s, walk.attrs["fps"], least=0) + 1
     swapped = np.zeros(walk.sizes["time"], bool)
     unsure = 0
-    for stretch in np.split(frames, np.flatnonzero(np.diff(frames) > longest) + 1):
+    apart = np.diff(frames) > longest
+    apart[1:] |= _jumps(pelvis[frames], frames, scale)
+    for stretch in np.split(frames, np.flatnonzero(apart) + 1):
         if len(stretch) < 3 or not scale > 0:
             continue
-        state = _labels(legs[stretch], confidence[stretch], stretch, scale, penalty)
+        start, change = _motion(legs[stretch], confidence[stretch], stretch, scale)
+        state = _viterbi(start, change, penalty, swap_cost[stretch])
         unsure += len(stretch) * int(state.mean() > _UNSURE)
         inside = np.arange(stretch[0], stretch[-1] + 1)
         swapped[inside] = state[np.searchsorted(stretch, inside, side="right") - 1]
@@ -103,14 +123,40 @@ def _collapsed(legs: np.ndarray) -> np.ndarray:
     return collapsed
 
 
-def _labels(
-    legs: np.ndarray,
-    confidence: np.ndarray,
-    frames: np.ndarray,
-    scale: float,
-    penalty: float,
-) -> np.ndarray:
-    """Whether the labels of each frame are swapped, (time,), by Viterbi."""
+def _jumps(pelvis: np.ndarray, frames: np.ndarray, scale: float) -> np.ndarray:
+    """Where the pelvis leaves its course by more than a body can, (time - 2,)."""
+    velocity = np.diff(pelvis, axis=0) / np.diff(frames)[:, None]
+    return np.hypot(*np.diff(velocity, axis=0).T) > _JUMP_LL * scale
+
+
+def _near_limb(walk: xr.Dataset, confidence: np.ndarray) -> np.ndarray:
+    """Log odds (time,), at most the prior, by which confidence speaks for kept labels.
+
+    The difference between the legs is compared with its median over the frames of the
+    same direction, normal noise assumed. Neighbouring frames say nearly the same: one
+    in twenty counts.
+    """
+    seen = (confidence > 0).all(axis=1)
+    count = seen.sum(axis=1)
+    gap = np.where(seen, confidence[:, 1] - confidence[:, 0], 0.0).sum(axis=1)
+    gap /= np.maximum(count, 1)
+    direction = find_direction(walk)["direction"].values
+    odds = np.zeros(len(gap))
+    for way in (-1, 1):
+        alike = (direction == way) & (count >= _FEWEST_JOINTS)
+        if alike.sum() < _FEWEST_FRAMES:
+            continue
+        usual = np.median(gap[alike])
+        spread = _SD_PER_MAD * np.median(np.abs(gap[alike] - usual))
+        if spread > 0:
+            odds[alike] = 2 * usual * gap[alike] / spread**2
+    return np.clip(_NEW_EVIDENCE * odds, -_PRIOR, _PRIOR)
+
+
+def _motion(
+    legs: np.ndarray, confidence: np.ndarray, frames: np.ndarray, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cost of the second frame (2,), and of the later ones (time - 2, 2, 2)."""
     unit = _TOLERANCE_LL * scale
     weight = confidence.min(axis=1)
     start = _cost(legs[1:2], legs[:1], weight[1:2], unit)
@@ -123,7 +169,7 @@ def _labels(
         ],
         axis=1,
     )
-    return _viterbi(start[0], cost, penalty)
+    return start[0], cost
 
 
 def _cost(
@@ -138,26 +184,30 @@ def _cost(
     return np.stack(costs, axis=1)
 
 
-def _viterbi(start: np.ndarray, cost: np.ndarray, penalty: float) -> np.ndarray:
+def _viterbi(
+    start: np.ndarray, cost: np.ndarray, penalty: float, swap_cost: np.ndarray
+) -> np.ndarray:
     """Cheapest sequence of kept (False) and swapped (True) labels.
 
     ``cost (time, changed before, changed now)``. The states are the labels of the last
-    two frames; keeping and swapping throughout would cost the same without the small
-    cost of every swapped frame.
+    two frames; keeping and swapping throughout would cost the same without
+    ``swap_cost (time,)``, the small cost of every swapped frame.
     """
     costs = cost + np.array([0.0, penalty])
     stay, change = start.tolist()
     change += penalty
-    kk, ks, sk, ss = stay, change + _PRIOR, change + _PRIOR, stay + 2 * _PRIOR
+    first, second, *later = swap_cost.tolist()
+    kk, ks, sk, ss = stay, change + second, change + first, stay + first + second
     origins = []
-    for (stayed_stay, stayed_change), (changed_stay, changed_change) in costs.tolist():
+    for (stayed, changed), swap in zip(costs.tolist(), later, strict=True):
+        (stayed_stay, stayed_change), (changed_stay, changed_change) = stayed, changed
         to_kk = (kk + stayed_stay, sk + changed_stay)
         to_ks = (kk + stayed_change, sk + changed_change)
         to_sk = (ks + changed_change, ss + stayed_change)
         to_ss = (ks + changed_stay, ss + stayed_stay)
         origins.append([to[1] < to[0] for to in (to_kk, to_ks, to_sk, to_ss)])
         kk, ks, sk, ss = min(to_kk), min(to_ks), min(to_sk), min(to_ss)
-        ks, ss = ks + _PRIOR, ss + _PRIOR
+        ks, ss = ks + swap, ss + swap
     state = int(np.argmin([kk, ks, sk, ss]))
     path = [state % 2]
     for origin in reversed(origins):

@@ -129,3 +129,44 @@ def test_the_audit_lists_the_frames(stick_walk):
     audit = read_audit(unswap_legs(walk))[-1]
     assert audit["n_swapped"] == 6
     assert runs(found(unswap_legs(walk))).tolist() == audit["swapped"]
+
+
+def with_near_limb(walk, rng):
+    """Right leg, near the camera of a child that walks right, seen better."""
+    walk = walk.copy(deep=True)
+    names = walk["keypoint"].values
+    for side, level in (("left", 0.6), ("right", 0.8)):
+        own = [name.startswith(side) for name in names]
+        noise = rng.normal(scale=0.05, size=(walk.sizes["time"], 1))
+        walk["confidence"][:, own] = np.clip(level + noise, 0.35, 1)
+    return walk
+
+
+def test_the_near_limb_tells_which_piece_beside_a_gap_is_swapped(stick_walk, rng):
+    walk = with_near_limb(noisy(stick_walk(fps=25, seconds=8), rng), rng)
+    walk = swap(walk, range(60, 84))
+    walk["position"][[*range(52, 60), *range(94, 102)]] = np.nan
+    frames = np.isin(np.arange(200), range(60, 84))
+    judged = ankles_apart(walk)
+    marked = found(unswap_legs(mask_low_confidence(walk)))
+    np.testing.assert_array_equal(marked[judged], frames[judged])
+
+
+@given(seed=st.integers(0, 99), start=st.integers(10, 100))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_confidence_alone_buys_no_swap(stick_walk, seed, start):
+    walk = with_near_limb(stick_walk(fps=25, seconds=8), np.random.default_rng(seed))
+    names = walk["keypoint"].values
+    near = [name.startswith("right") for name in names]
+    walk["confidence"][start : start + 75, near] = 0.4
+    assert found(unswap_legs(mask_low_confidence(walk))).sum() == 0
+
+
+@pytest.mark.parametrize("start", [51, 56, 61, 66])
+def test_someone_beside_the_child_is_not_taken_for_a_swap(stick_walk, start):
+    """One leg of the other person lies where the child's other leg was."""
+    walk = stick_walk(fps=25, seconds=8)
+    ankles = walk["position"].sel(keypoint=["left_ankle", "right_ankle"], space="x")
+    aside = float(ankles[start, 0] - ankles[start, 1])
+    walk["position"][start : start + 25, :, 0] += aside
+    assert found(unswap_legs(mask_low_confidence(walk))).sum() == 0
