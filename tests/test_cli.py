@@ -48,6 +48,16 @@ def test_a_missing_run(tmp_path):
     )
 
 
+def test_an_explanation_goes_to_a_new_folder(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("all of it")
+    arguments = ("sample:sports2d", "--run", "nowhere", "--out", "mine")
+    done = cpexplore("explain", *arguments, cwd=tmp_path)
+    assert one_sentence(done, code=2) == (
+        "`--out` must be a new or empty folder; 'mine' is not. Choose another one."
+    )
+
+
 def test_an_unknown_preset(tmp_path):
     done = cpexplore("run", "--preset", "fast", "--out", "out", cwd=tmp_path)
     assert "'fast' is not one of 'quick', 'paper'." in wrong_use(done)
