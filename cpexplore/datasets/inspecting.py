@@ -75,8 +75,8 @@ def summarise(cohort: Cohort) -> str:
     walks = counted(len(index), "simulated walk" if cohort.simulated else "walk")
     children = counted(len(index["patient_id"].unique()), "child", "children")
     levels = [f"{level} {(index['gmfcs'] == level).sum()}" for level in gmfcs.LEVELS]
-    if index["gmfcs"].isna().any():
-        levels.append(f"unknown {index['gmfcs'].isna().sum()}")
+    unknown = len(cohort) - len(index.dropna(subset="gmfcs"))
+    levels += [f"unknown {unknown}"] if unknown else []
     return f"{walks} of {children}; walks by level: {', '.join(levels)}."
 
 
