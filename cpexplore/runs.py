@@ -95,6 +95,17 @@ class Run:
         return self._table("comparisons")
 
     @cached_property
+    def seconds_per_epoch(self) -> dict[str, float]:
+        """Seconds that an epoch of each network took; none where nothing was trained.
+
+        The only thing of a run that is not the same when it is repeated.
+        """
+        file = self.path / "timing.json"
+        return (
+            json.loads(file.read_text())["seconds_per_epoch"] if file.exists() else {}
+        )
+
+    @cached_property
     def selection(self) -> pd.DataFrame:
         """``seed, fold, feature, kept, score``: what each fold's fusion was given."""
         return self._table("selection")

@@ -21,7 +21,7 @@ from cpexplore.learning.metrics import score
 from cpexplore.learning.processes import Team
 from cpexplore.learning.tables import metadata_table, missingness_table, speed_table
 from cpexplore.learning.variants import CrossvalSpec
-from cpexplore.runs import FILES, Run, write_json, write_table
+from cpexplore.runs import FILES, Run, write_atomic, write_json, write_table
 from cpexplore.skeleton import KEYPOINT_SETS
 from cpexplore.windows import Windows
 
@@ -77,8 +77,9 @@ def cross_validate(
     Returns
     -------
     Run
-        With ``index``, ``folds``, ``oof``, ``selection``, ``metrics`` and
-        ``comparisons``; trained models in ``checkpoints``.
+        With ``index``, ``folds``, ``oof``, ``selection``, ``metrics`` (also as CSV,
+        with the seconds that an epoch took) and ``comparisons``; trained models in
+        ``checkpoints``.
 
     Raises
     ------
@@ -244,10 +245,16 @@ def _collect(
     for kind in ("oof", "selection"):
         if table := _joined(tasks, kind):
             write_table(out / FILES[kind], pd.concat(table, ignore_index=True))
+    seconds: dict[str, float] = {}
     if history := _joined(tasks, "training"):
-        _write_history(out, pd.concat(history, ignore_index=True))
+        seconds = _write_history(out, pd.concat(history, ignore_index=True))
     run = Run(out)
-    write_table(out / FILES["metrics"], score(run.oof))
+    metrics = score(run.oof)
+    write_table(out / FILES["metrics"], metrics)
+    told = metrics.assign(
+        seconds_per_epoch=metrics["model"].map(lambda name: seconds.get(name))
+    )
+    write_atomic(out / "metrics.csv", lambda file: told.to_csv(file, index=False))
     models = list(dict.fromkeys(run.oof["model"]))
     compared = [compare(run.oof, a, b) for a, b in pairs(models)]
     if compared:
@@ -262,8 +269,9 @@ def _joined(tasks: list[FoldTask], kind: str) -> list[pd.DataFrame]:
     return [pd.read_parquet(t.part(kind)) for t in tasks if t.part(kind).exists()]
 
 
-def _write_history(out: Path, history: pd.DataFrame) -> None:
-    """Keep what is reproducible apart from the clock."""
-    seconds = history.groupby("model")["seconds"].median()
-    write_json(out / "timing.json", {"seconds_per_epoch": seconds.to_dict()})
+def _write_history(out: Path, history: pd.DataFrame) -> dict[str, float]:
+    """Keep what is reproducible apart from the clock; returns seconds per epoch."""
+    seconds = history.groupby("model")["seconds"].median().to_dict()
+    write_json(out / "timing.json", {"seconds_per_epoch": seconds})
     write_table(out / "training.parquet", history.drop(columns="seconds"))
+    return seconds

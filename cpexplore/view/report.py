@@ -15,6 +15,13 @@ from cpexplore.view import html, plots
 from cpexplore.view.confidence import confidence_pictures
 from cpexplore.view.effects import question_grid
 from cpexplore.view.labels import feature_label, model_label
+from cpexplore.view.model_grids import (
+    FUSION,
+    SKELETON,
+    difference_grid,
+    further_grid,
+    model_grid,
+)
 from cpexplore.view.people import cohort_grid, cohort_note
 from cpexplore.view.player import Clip, html_fragments, make_clip, walk_saliency
 from cpexplore.view.player.clip import method_label
@@ -24,17 +31,6 @@ from cpexplore.view.tables import (
     predicted_level,
     rows_where,
 )
-
-FUSION, SKELETON = "fusion_cross_attention", "skeleton"
-
-_METRICS = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "linear_kappa": "linear κ",
-    "quadratic_kappa": "quadratic κ",
-    "mae": "MAE (levels)",
-    "within_one": "within one",
-}
 
 _PUBLISHED = (
     "For comparison only, on other data that cannot be shipped: arXiv 2603.22371 "
@@ -87,8 +83,9 @@ def write_report(run: Run, *, out: Path | None = None) -> Path:
         cohort=cohort_grid(run.index),
         cohort_note=cohort_note(run.index),
         notes=run.config.get("notes", []),
-        models=_model_grid(run.metrics),
-        differences=_difference_grid(run.comparisons),
+        models=model_grid(run.metrics),
+        further=further_grid(run.metrics, seconds=run.seconds_per_epoch),
+        differences=difference_grid(run.comparisons),
         model_plots=_model_plots(run),
         confidence_plots=confidence_pictures(run.calibration),
         saliency_plots=_saliency_plots(run),
@@ -173,40 +170,6 @@ def _cards(run: Run) -> list[dict[str, str]]:
         {"label": one.get(label, label) if value == 1 else label, "value": str(value)}
         for label, value in entries.items()
     ]
-
-
-def _model_grid(metrics: pd.DataFrame) -> html.Grid:
-    accuracy = rows_where(metrics, metric="accuracy")
-    order = accuracy.sort_values("estimate", ascending=False)["model"].tolist()
-    rows = []
-    for model in order:
-        overall = rows_where(metrics, model=model, level="all").set_index("metric")
-        cells = [html.interval(overall.loc[name]) for name in _METRICS]
-        recall = rows_where(metrics, model=model, metric="recall")
-        by_level = dict(zip(recall["level"], recall["estimate"], strict=True))
-        levels = "{} / {} /@{} / {}".format(
-            *(html.number(by_level.get(k), 2) for k in gmfcs.LEVELS)
-        )
-        unbroken = levels.replace(" ", "\N{NO-BREAK SPACE}").replace("@", " ")
-        rows.append([model_label(model), *cells, unbroken])
-    bold = {i for i, model in enumerate(order) if model in (FUSION, SKELETON)}
-    head = ["model", *_METRICS.values(), "recall I / II / III / IV"]
-    return html.Grid(head=head, rows=rows, bold=frozenset(bold))
-
-
-def _difference_grid(comparisons: pd.DataFrame) -> html.Grid:
-    chosen = rows_where(comparisons, model_a=FUSION)
-    rows = [
-        [
-            " − ".join(model_label(row[m]) for m in ("model_a", "model_b")),
-            _METRICS[row["metric"]],
-            html.interval(row),
-            html.p_value(row["p_value"]),
-        ]
-        for row in chosen.to_dict("records")
-        if row["metric"] in ("accuracy", "linear_kappa")
-    ]
-    return html.Grid(head=["models", "metric", "difference", "p"], rows=rows)
 
 
 def _model_plots(run: Run) -> list[html.Picture]:

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cpexplore.view import html
+from cpexplore.learning.metrics import METRICS
+from cpexplore.view import html, model_grids
+from cpexplore.view.model_grids import further_grid, model_grid
 from cpexplore.view.report import first_window, headline, write_report
 
 SECTIONS = [
@@ -141,6 +143,19 @@ def test_numbers_are_those_of_the_tables(run, text):
     assert html.interval(accuracy) in cells
     assert cells.count("too few cycles") == 1
     assert cells[cells.index("too few cycles") - 1] == "6.2 %"
+
+
+def test_every_metric_has_a_column(run):
+    grids = (
+        model_grid(run.metrics),
+        further_grid(run.metrics, seconds={"skeleton": 1.25}),
+    )
+    overall = run.metrics.query("level == 'all'")["metric"].nunique()
+    model, *shown = [name for grid in grids for name in grid.head]
+    assert len(set(shown) - {model, "s / epoch"}) == overall + 1  # and the recalls
+    by_model = {row[0]: row[-1] for row in grids[1].rows}
+    assert sorted(filter(None, by_model.values())) == ["1.25"]
+    assert {*model_grids._METRICS, *model_grids._FURTHER_METRICS} == set(METRICS)
 
 
 def test_a_patient_of_two_levels_is_explained(run, tmp_path, monkeypatch, text):
