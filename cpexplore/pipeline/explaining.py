@@ -78,7 +78,7 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
         events=analysis.events,
         curves=gait.default_reference().with_bands(gait.mean_curves(analysis.cycles)),
         contributions=moved,
-        notes=(*_notes(run, models, windows), *_set_note(thresholds)),
+        notes=(*_notes(run, models, windows), *set_note(fused.to_numpy(), thresholds)),
     )
 
 
@@ -209,12 +209,28 @@ def _notes(run: Run, models: list[FoldModels], windows: Windows) -> tuple[str, .
     return tuple(notes)
 
 
-def _set_note(thresholds: pd.Series) -> list[str]:
-    """Say which levels no set can leave out, because too few children have them."""
-    always = [str(level) for level, t in thresholds.items() if np.isinf(t)]
-    if not always:
+def set_note(proba: np.ndarray, thresholds: pd.Series) -> list[str]:
+    """Say which levels no set can leave out, and what the set would be without them.
+
+    Parameters
+    ----------
+    proba : array of shape (1, 4)
+        Probabilities of the walk.
+    thresholds : pandas.Series
+        From :func:`cpexplore.learning.conformal.conformal_thresholds`.
+
+    Returns
+    -------
+    list of str
+        One sentence or two; empty where all levels can be left out.
+    """
+    unjudged = np.isinf(thresholds)
+    if not unjudged.any():
         return []
+    others = prediction_sets(proba, thresholds.where(~unjudged, -1.0))[0]
+    always = ", ".join(str(level) for level in thresholds.index[unjudged])
     return [
-        f"Level {', '.join(always)} is in every set: the run has too few children of "
-        f"it (fewer than 9) to leave it out at {100 * COVERAGE:.0f} % coverage."
+        f"Level {always} is in every set: the run has too few children of it (fewer "
+        f"than 9) to leave it out at {100 * COVERAGE:.0f} % coverage, and sets have no "
+        f"gaps. Were it left out unjudged, the set would be {', '.join(others)}."
     ]

@@ -1,12 +1,13 @@
 """One walk explained by the models of a finished run."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from cpexplore import datasets, gmfcs, pipeline
 from cpexplore.gait import default_reference
 from cpexplore.gait.kinematics import ANGLES
-from cpexplore.pipeline.explaining import fold_models_for
+from cpexplore.pipeline.explaining import fold_models_for, set_note
 from cpexplore.view.explanation import write_explanation
 
 P = [f"p_{level}" for level in gmfcs.LEVELS]
@@ -90,3 +91,15 @@ def test_a_walk_without_any_point_is_refused(small_run):
     sentence = "`walk` must have at least one detected keypoint; 'sports2d' has none."
     with pytest.raises(ValueError, match=sentence):
         pipeline.explain(empty, small_run)
+
+
+def test_a_level_that_cannot_be_judged_is_named_with_the_set_of_the_others():
+    levels = ["I", "II", "III", "IV"]
+    thresholds = pd.Series([0.5, 0.9, 0.9, np.inf], index=levels)
+    proba = np.array([[0.96, 0.03, 0.005, 0.005]])
+    assert set_note(proba, thresholds) == [
+        "Level IV is in every set: the run has too few children of it (fewer than 9) "
+        "to leave it out at 90 % coverage, and sets have no gaps. Were it left out "
+        "unjudged, the set would be I."
+    ]
+    assert set_note(proba, thresholds.clip(upper=0.9)) == []
