@@ -1,0 +1,119 @@
+"""The model table as Markdown, from what `model_table.py` left so far.
+
+python benchmarks/model_table_page.py --table runs/table
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from cpexplore.view.labels import model_label
+
+MINUS = "\N{MINUS SIGN}"
+HEADLINES = (
+    ("fusion_cross_attention", "skeleton"),
+    ("fusion_cross_attention", "features_logit"),
+    ("fusion_cross_attention", "features_boosting"),
+    ("fusion_cross_attention", "features_ordinal"),
+    ("fusion_cross_attention", "fusion_concat"),
+    ("fusion_cross_attention", "fusion_late"),
+    ("skeleton", "skeleton_legs"),
+    ("fusion_legs", "skeleton_legs"),
+)
+"""Differences that stand by world; at the public size all are listed."""
+
+
+def cell(row: pd.Series) -> str:
+    """Estimate and interval, without leading zeros."""
+    numbers = [f"{row[name]:.3f}" for name in ("estimate", "ci_low", "ci_high")]
+    told = [
+        text.replace("0.", ".", 1).replace("-", "\N{MINUS SIGN}") for text in numbers
+    ]
+    return f"{told[0]} [{told[1]}, {told[2]}]"
+
+
+def page(scores: pd.DataFrame, differences: pd.DataFrame) -> Iterator[str]:
+    """Lines of the page: for each size its models, then its differences."""
+    for patients, rows in scores[scores["level"] == "all"].groupby("patients"):
+        accuracy = rows[rows["metric"] == "accuracy"]
+        worlds = accuracy["world"].unique().tolist()
+        if len(worlds) > 1:
+            yield f"\n{patients} patients, accuracy\n"
+            yield from table(by_world(accuracy, worlds))
+        else:
+            yield f"\n{patients} patients, {worlds[0]}\n"
+            yield from table(by_metric(rows))
+        yield ""
+        own = differences[differences["patients"] == patients]
+        own = own[own["metric"] == "accuracy"]
+        if len(worlds) > 1:
+            pairs = pd.MultiIndex.from_frame(own[["model_a", "model_b"]])
+            own = own[pairs.isin(HEADLINES)]
+        yield from table(difference_rows(own))
+
+
+def by_world(accuracy: pd.DataFrame, worlds: list[str]) -> list[list[str]]:
+    """A row per model, a column per world."""
+    cells = {(r["model"], r["world"]): cell(r) for _, r in accuracy.iterrows()}
+    order = accuracy.groupby("model")["estimate"].max().sort_values(ascending=False)
+    rows = [
+        [model_label(model), *(cells.get((model, world), "") for world in worlds)]
+        for model in order.index
+    ]
+    return [["model", *worlds], *rows]
+
+
+def by_metric(rows: pd.DataFrame) -> list[list[str]]:
+    """A row per model with its main metrics."""
+    metrics = ("accuracy", "linear_kappa", "balanced_accuracy", "mae", "ece")
+    accuracy = rows[rows["metric"] == "accuracy"].set_index("model")
+    order = accuracy["estimate"].sort_values(ascending=False).index
+    cells = {(r["model"], r["metric"]): cell(r) for _, r in rows.iterrows()}
+    lines = [["model", "trainings", *metrics, "s / epoch"]]
+    for model in order:
+        seconds = accuracy.loc[model, "seconds_per_epoch"]
+        lines.append(
+            [
+                model_label(model),
+                str(accuracy.loc[model, "trainings"]),
+                *(cells[model, metric] for metric in metrics),
+                "" if pd.isna(seconds) else f"{seconds:.1f}",
+            ]
+        )
+    return lines
+
+
+def difference_rows(differences: pd.DataFrame) -> list[list[str]]:
+    """A row per pair of models."""
+    lines = [["world", "difference in accuracy", "estimate", "p, folds", "cohorts"]]
+    for _, row in differences.iterrows():
+        pair = " \N{MINUS SIGN} ".join(
+            model_label(row[m]) for m in ("model_a", "model_b")
+        )
+        p_folds = "" if pd.isna(row["p_folds"]) else f"{row['p_folds']:.2f}"
+        pair = f"{a} {MINUS} {b}"
+        lines.append([row["world"], pair, cell(row), p_folds, str(row["cohorts"])])
+    return lines
+
+
+def table(rows: list[list[str]]) -> Iterator[str]:
+    """Lines of a Markdown table; the first row is its head."""
+    head, *body = rows
+    for row in (head, ["---"] * len(head), *body):
+        yield f"| {' | '.join(row)} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", type=Path, default=Path("runs/table"))
+    folder = parser.parse_args().table
+    tables = (
+        pd.read_parquet(folder / f"{n}.parquet") for n in ("scores", "differences")
+    )
+    print("\n".join(page(*tables)))
+
+
+if __name__ == "__main__":
+    main()
