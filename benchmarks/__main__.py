@@ -11,6 +11,7 @@ QUICK = (
     "real_children_angles",
     "real_children_events",
     "simulated_events",
+    "simulated_patterns",
     "simulator_physics",
     "simulator_size",
     "speed_bias",

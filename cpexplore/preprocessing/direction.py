@@ -13,6 +13,8 @@ from cpexplore.preprocessing.frames import (
 )
 from cpexplore.preprocessing.scale import leg_length_px
 
+WINDOW_S = 0.5
+
 _CUES_LL = {"foot": 0.06, "toe_ankle": 0.06, "face": 0.03, "travel": 0.10}
 """What tells the direction, best first, and how many leg lengths decide."""
 
@@ -23,7 +25,7 @@ _ENDS = {
 }
 
 
-def find_direction(walk: xr.Dataset, *, window_s: float = 0.5) -> xr.Dataset:
+def find_direction(walk: xr.Dataset, *, window_s: float = WINDOW_S) -> xr.Dataset:
     """Find the direction of travel in each frame.
 
     Parameters
@@ -51,6 +53,17 @@ def find_direction(walk: xr.Dataset, *, window_s: float = 0.5) -> xr.Dataset:
     other side, so that a foot pointing at the camera does not turn the child round.
     """
     check_range("window_s", window_s, low=0, inclusive=False)
+    direction, used = direction_signs(walk, window_s=window_s)
+    found = walk.assign(direction=("time", direction))
+    return with_audit(
+        found, "direction", frames_by_cue=used, unknown=int((direction == 0).sum())
+    )
+
+
+def direction_signs(
+    walk: xr.Dataset, *, window_s: float = WINDOW_S
+) -> tuple[np.ndarray, dict[str, int]]:
+    """Direction (time,) int8 of :func:`find_direction`, and the frames by cue."""
     window = odd_window(window_s, walk.attrs["fps"])
     scale = leg_length_px(walk)
     signal = np.full(walk.sizes["time"], np.nan)
@@ -62,11 +75,7 @@ def find_direction(walk: xr.Dataset, *, window_s: float = 0.5) -> xr.Dataset:
         taken = np.isnan(signal) & np.isfinite(cue)
         used[name] = int(taken.sum())
         signal = np.where(taken, cue / (scale * limit), signal)
-    direction = schmitt(signal, 1.0)
-    found = walk.assign(direction=("time", direction))
-    return with_audit(
-        found, "direction", frames_by_cue=used, unknown=int((direction == 0).sum())
-    )
+    return schmitt(signal, 1.0), used
 
 
 def _cue(walk: xr.Dataset, name: str, window: int) -> np.ndarray:

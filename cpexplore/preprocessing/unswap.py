@@ -5,7 +5,7 @@ import xarray as xr
 
 from cpexplore._validation import check_range
 from cpexplore.preprocessing.audit import check_after, with_audit, with_values
-from cpexplore.preprocessing.direction import find_direction
+from cpexplore.preprocessing.direction import direction_signs
 from cpexplore.preprocessing.frames import frames_of, runs
 from cpexplore.preprocessing.scale import leg_length_px
 
@@ -16,7 +16,9 @@ _FEWEST_JOINTS = 2
 _FURTHEST = 25.0
 _PRIOR = 0.5
 _NEW_EVIDENCE = 0.05
-_FEWEST_FRAMES = 10
+_SHARED_HZ = 25.0
+"""Faster frames share the prior and the new evidence of 0.04 s."""
+_FEWEST_S = 0.4
 _JUMP_LL = 0.3
 _SD_PER_MAD = 1.4826
 _UNSURE = 0.35
@@ -55,8 +57,9 @@ def unswap_legs(
     Differs from a plain squared distance: the cost of one joint is capped at 25 (five
     times the unit), so that a spike cannot buy a swap; joints that meet for one frame
     are left out; and a swapped frame costs 0.5 on average, because motion alone cannot
-    tell a stretch that is swapped throughout from one that is not. A stretch of which
-    more than 35 % is swapped is counted as unsure.
+    tell a stretch that is swapped throughout from one that is not. Above 25 Hz a
+    frame costs less: a swap costs what its duration would cost at 25 Hz. A stretch of
+    which more than 35 % is swapped is counted as unsure.
 
     A pelvis that leaves its course by 0.3 leg lengths in a frame ends a stretch as a
     gap does: the detector took someone else for the child, one of whose legs may lie
@@ -78,8 +81,9 @@ def unswap_legs(
     frames = np.flatnonzero(
         np.isfinite(legs).all(axis=(1, 3)).sum(axis=1) >= _FEWEST_JOINTS
     )
-    swap_cost = _PRIOR + _near_limb(walk, confidence)
-    longest = frames_of(max_gap_s, walk.attrs["fps"], least=0) + 1
+    fps = walk.attrs["fps"]
+    swap_cost = (_PRIOR + _near_limb(walk, confidence)) * min(1.0, _SHARED_HZ / fps)
+    longest = frames_of(max_gap_s, fps, least=0) + 1
     swapped = np.zeros(walk.sizes["time"], bool)
     unsure = 0
     apart = np.diff(frames) > longest
@@ -134,17 +138,18 @@ def _near_limb(walk: xr.Dataset, confidence: np.ndarray) -> np.ndarray:
 
     The difference between the legs is compared with its median over the frames of the
     same direction, normal noise assumed. Neighbouring frames say nearly the same: one
-    in twenty counts.
+    in twenty counts. Where the difference never varies, it says nothing.
     """
     seen = (confidence > 0).all(axis=1)
     count = seen.sum(axis=1)
     gap = np.where(seen, confidence[:, 1] - confidence[:, 0], 0.0).sum(axis=1)
     gap /= np.maximum(count, 1)
-    direction = find_direction(walk)["direction"].values
+    direction, _ = direction_signs(walk)
+    fewest = frames_of(_FEWEST_S, walk.attrs["fps"])
     odds = np.zeros(len(gap))
     for way in (-1, 1):
         alike = (direction == way) & (count >= _FEWEST_JOINTS)
-        if alike.sum() < _FEWEST_FRAMES:
+        if alike.sum() < fewest:
             continue
         usual = np.median(gap[alike])
         spread = _SD_PER_MAD * np.median(np.abs(gap[alike] - usual))

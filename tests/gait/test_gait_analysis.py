@@ -134,6 +134,30 @@ def test_features_hardly_depend_on_the_frame_rate(child, fps):
         assert one[name] == pytest.approx(other[name], abs=tolerance), name
 
 
+@pytest.fixture(scope="module")
+def fast(child):
+    """The raw walk of the child as a camera of 100 fps sees it."""
+    return simulate_walk(replace(child, fps=100.0, n_frames=1200))[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [2, 4])
+def test_a_slower_camera_sees_the_same_walk(fast, every):
+    """Cleaning and events at 50 and 25 fps, not a cleaned walk resampled."""
+    slow = fast.isel(time=slice(None, None, every))
+    slow = slow.assign_attrs(fps=fast.attrs["fps"] / every)
+    one, other = gait_features(fast), gait_features(slow)
+    for name, tolerance in (
+        ("cadence_spm", 1.0),
+        ("speed_llps", 0.03),
+        ("stance_mean_pct", 2.0),
+        ("step_length_mean_ll", 0.02),
+        ("knee_min_stance_mean_deg", 1.5),
+        ("knee_max_swing_mean_deg", 1.5),
+    ):
+        assert other[name] == pytest.approx(one[name], abs=tolerance), name
+
+
 def test_leading_and_trailing_gaps_change_little(raw, features):
     n = raw.sizes["time"]
     position = np.full((n + 40, 25, 2), np.nan, np.float32)

@@ -189,7 +189,11 @@ def test_trap_11_without_feet_foot_features_are_missing_with_the_reason(real):
 
 
 def test_trap_12_no_patient_on_both_sides_of_a_split():
-    with pytest.raises(ValueError, match="P1"):
+    sentence = (
+        "Patients must not cross folds; 1 are in training and held out, "
+        "the first is 'P1'."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
         check_disjoint(["P0", "P1"], ["P1", "P2"])
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from cpexplore.preprocessing import mask_low_confidence, read_audit, unswap_legs
 from cpexplore.preprocessing.frames import runs
 from cpexplore.skeleton import mirror_index
+from cpexplore.walks import convert_keypoints
 
 LEGS = ("hip", "knee", "ankle", "heel", "big_toe", "small_toe")
 
@@ -16,8 +17,9 @@ LEGS = ("hip", "knee", "ankle", "heel", "big_toe", "small_toe")
 def swap(walk, frames):
     """Exchange position and confidence of both legs in some frames."""
     names = walk["keypoint"].values.tolist()
-    left = [names.index(f"left_{part}") for part in LEGS]
-    right = [names.index(f"right_{part}") for part in LEGS]
+    parts = [part for part in LEGS if f"left_{part}" in names]
+    left = [names.index(f"left_{part}") for part in parts]
+    right = [names.index(f"right_{part}") for part in parts]
     swapped = walk.copy(deep=True)
     for variable in ("position", "confidence"):
         values = swapped[variable].values
@@ -57,6 +59,26 @@ def test_swaps_are_found_at_every_frame_rate(stick_walk, rng, fps, travel):
     judged = ankles_apart(walk)
     np.testing.assert_array_equal(found(repaired)[judged], frames[judged])
     assert judged.mean() > 0.7
+
+
+@pytest.mark.parametrize("fps", [50.0, 100.0])
+def test_a_long_swap_does_not_cost_more_because_frames_are_many(stick_walk, rng, fps):
+    walk = noisy(stick_walk(fps=fps, seconds=12), rng)
+    frames = np.zeros(walk.sizes["time"], bool)
+    frames[round(3 * fps) : round(6.2 * fps)] = True
+    marked = found(unswap_legs(mask_low_confidence(swap(walk, np.flatnonzero(frames)))))
+    judged = ankles_apart(walk)
+    np.testing.assert_array_equal(marked[judged], frames[judged])
+
+
+@pytest.mark.parametrize("fps", [12.5, 25.0])
+def test_without_feet_hips_knees_and_ankles_are_enough(stick_walk, rng, fps):
+    walk = convert_keypoints(noisy(stick_walk(fps=fps, seconds=8), rng), "coco_17")
+    frames = np.arange(round(2 * fps), round(2.5 * fps))
+    marked = found(unswap_legs(mask_low_confidence(swap(walk, frames))))
+    judged = ankles_apart(walk)
+    wanted = np.isin(np.arange(walk.sizes["time"]), frames)
+    np.testing.assert_array_equal(marked[judged], wanted[judged])
 
 
 def test_a_walk_without_swaps_is_left_as_it_is(stick_walk, rng):
@@ -170,3 +192,33 @@ def test_someone_beside_the_child_is_not_taken_for_a_swap(stick_walk, start):
     aside = float(ankles[start, 0] - ankles[start, 1])
     walk["position"][start : start + 25, :, 0] += aside
     assert found(unswap_legs(mask_low_confidence(walk))).sum() == 0
+
+
+@pytest.mark.parametrize("fps", [25.0, 50.0, 100.0])
+@pytest.mark.parametrize("near", [0.9, 0.7])
+def test_confidence_that_never_varies_decides_nothing(stick_walk, fps, near):
+    walk = stick_walk(fps=fps, seconds=6)
+    names = walk["keypoint"].values
+    walk["confidence"][:, [name.startswith("right") for name in names]] = near
+    frames = np.arange(round(2 * fps), round(2.4 * fps))
+    marked = found(unswap_legs(mask_low_confidence(swap(walk, frames))))
+    judged = ankles_apart(walk)
+    wanted = np.isin(np.arange(walk.sizes["time"]), frames)
+    np.testing.assert_array_equal(marked[judged], wanted[judged])
+
+
+@pytest.mark.parametrize("fps", [25.0, 100.0])
+def test_missing_hips_neither_jump_nor_hide_a_swap(stick_walk, rng, fps):
+    walk = noisy(stick_walk(fps=fps, seconds=8), rng)
+    walk["position"].loc[{"keypoint": "left_hip"}][round(fps) : round(5 * fps)] = np.nan
+    frames = np.arange(round(2 * fps), round(2.5 * fps))
+    marked = found(unswap_legs(mask_low_confidence(swap(walk, frames))))
+    judged = ankles_apart(walk)
+    wanted = np.isin(np.arange(walk.sizes["time"]), frames)
+    np.testing.assert_array_equal(marked[judged], wanted[judged])
+
+
+@pytest.mark.parametrize("n_frames", [0, 1, 2, 3, 4])
+def test_too_few_frames_to_judge_are_left_as_they_are(stick_walk, n_frames):
+    walk = mask_low_confidence(stick_walk(fps=25).isel(time=slice(n_frames)))
+    xr.testing.assert_equal(unswap_legs(walk), walk)
