@@ -11,7 +11,6 @@ import pandas as pd
 
 from cpexplore.view.labels import model_label
 
-MINUS = "\N{MINUS SIGN}"
 HEADLINES = (
     ("fusion_cross_attention", "skeleton"),
     ("fusion_cross_attention", "features_logit"),
@@ -93,7 +92,6 @@ def difference_rows(differences: pd.DataFrame) -> list[list[str]]:
             model_label(row[m]) for m in ("model_a", "model_b")
         )
         p_folds = "" if pd.isna(row["p_folds"]) else f"{row['p_folds']:.2f}"
-        pair = f"{a} {MINUS} {b}"
         lines.append([row["world"], pair, cell(row), p_folds, str(row["cohorts"])])
     return lines
 
