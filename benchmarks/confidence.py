@@ -31,6 +31,7 @@ from cpexplore.learning.threads import one_thread
 from cpexplore.pipeline.calibrating import COVERAGE, MODELS
 from cpexplore.pipeline.explaining import mean_prediction
 from cpexplore.runs import Run, write_table
+from cpexplore.simulate import PARAMETERS
 
 LEAST_COVERAGE, LARGEST_ECE = 0.88, 0.05
 
@@ -80,6 +81,7 @@ def coverage_on(said: pd.DataFrame, cohort: Cohort, run: Run) -> pd.DataFrame:
         table["covered"] = [
             level in levels for level, levels in zip(table["gmfcs"], sets, strict=True)
         ]
+        table = table.sample(frac=1, random_state=0)  # the walk that stands for a child
         tables.append(coverage_by_level(table).assign(model=model))
     return pd.concat(tables, ignore_index=True)
 
@@ -89,10 +91,12 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--patients", type=int, default=1200)
     parser.add_argument("--seed", type=int, default=99)
+    parser.add_argument("--world", default="standard", help="that of the run")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     run = Run(options.run)
-    print(own_children(run).round(3).to_string(index=False), "\n")
+    own = own_children(run)
+    print(own.round(3).to_string(index=False), "\n")
     for model in MODELS:
         sets = conformal_sets(run.oof, model=model, coverage=COVERAGE)
         print(f"{model}, the run's own children")
@@ -100,9 +104,11 @@ def main() -> None:
     cohort = simulated_cohort(
         n_patients=options.patients,
         seed=options.seed,
+        world=options.world,
         min_per_level=options.patients // 4,
     )
-    file = run.path / f"unseen_{options.patients}_{options.seed}.parquet"
+    made = f"{options.world}_{options.patients}_{options.seed}_{PARAMETERS.hash()}"
+    file = run.path / f"unseen_{made}.parquet"
     said = answers(run, cohort, file, n_jobs=options.jobs)
     covered = coverage_on(said, cohort, run)
     print(f"{len(set(cohort.index['patient_id']))} unseen children")
@@ -110,6 +116,9 @@ def main() -> None:
     low = covered[covered["estimate"] < LEAST_COVERAGE]
     for _, row in low.iterrows():
         print(f"below {LEAST_COVERAGE}: {row['model']}, level {row['level']}")
+    for _, row in own[own["metric"] == "ece"].iterrows():
+        if row["estimate"] > LARGEST_ECE:
+            print(f"above {LARGEST_ECE}: calibration error of {row['model']}")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from cpexplore.learning import compare, cross_validate, score
 from cpexplore.learning.comparison import ensemble, pairs
 from cpexplore.learning.variants import DEFAULT_MODELS, VARIANTS, CrossvalSpec
 from cpexplore.pipeline.saliency import select_by_joints
+from cpexplore.preprocessing import CleanConfig
 from cpexplore.runs import Run, write_json, write_table
 from cpexplore.simulate import PARAMETERS
 from cpexplore.simulate.constants import CONSTANTS
@@ -139,8 +140,10 @@ def main() -> None:
 
 def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
     """Train and ask all models of a stage, then the oracle, unless that is done."""
-    folder = out / stage.name
-    claim(stage, folder / "stage.json")
+    folder, shared = out / stage.name, out / "cohorts" / stage.cohort
+    spec = CrossvalSpec(models=stage.models)
+    claim(folder / "stage.json", **asdict(stage), spec=asdict(spec))
+    claim(shared / "cohort.json", cohort=stage.cohort)
     if is_done(stage, out):
         return
     cohort = simulated_cohort(
@@ -149,10 +152,9 @@ def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
         world=stage.world,
         min_per_level=0,
     )
-    shared = out / "cohorts" / stage.cohort
     run = cross_validate(
         cohort,
-        CrossvalSpec(models=stage.models),
+        spec,
         seed=stage.seed,
         features=core_features(cohort, shared / "features.parquet", n_jobs=n_jobs),
         select=select_by_joints,
@@ -171,19 +173,15 @@ def is_done(stage: Stage, out: Path) -> bool:
     return (out / stage.name / last).exists()
 
 
-def claim(stage: Stage, file: Path) -> None:
-    """Note what a stage is made with, or stop if it was begun with something else."""
-    made = asdict(stage) | {
-        "simulator": PARAMETERS.hash(),
-        "constants": CONSTANTS.hash(),
-    }
-    made = json.loads(json.dumps(made))
+def claim(file: Path, **made: object) -> None:
+    """Note what a folder is made with, or stop if it was begun with something else."""
+    made |= {"simulator": PARAMETERS.hash(), "constants": CONSTANTS.hash()}
+    made |= {"cleaning": asdict(CleanConfig())}
+    told = json.loads(json.dumps(made))
     if not file.exists():
-        write_json(file, made)
-    elif json.loads(file.read_text()) != made:
-        raise SystemExit(
-            f"{file.parent} holds another stage; delete it to run this one."
-        )
+        write_json(file, told)
+    elif json.loads(file.read_text()) != told:
+        raise SystemExit(f"{file.parent} holds something else; delete it to go on.")
 
 
 def core_features(cohort: Cohort, file: Path, *, n_jobs: int) -> pd.DataFrame:
@@ -214,7 +212,9 @@ def summarise(out: Path) -> dict[str, pd.DataFrame]:
             scores.append(score(rows).assign(**told))
         for two in pairs([m for m in oof["model"].unique() if "oracle" not in m]):
             both = on_common_splits(oof, two)
-            differences.append(compare(both, *two).assign(**about, **counts(both)))
+            joined = compare(both, *two).assign(**about, **counts(both))
+            joined.loc[joined["cohorts"] > 1, "p_folds"] = np.nan  # they share nothing
+            differences.append(joined)
             by_cohort += [
                 compare(of_cohort, *two).assign(**about, cohort_seed=seed)
                 for seed, of_cohort in both.groupby("cohort_seed")

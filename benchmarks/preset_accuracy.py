@@ -16,9 +16,12 @@ from cpexplore.cohort import Cohort, make_folds
 from cpexplore.datasets import simulated_cohort
 from cpexplore.learning import compare, fit, predict, score
 from cpexplore.learning.augment import Augmentation
+from cpexplore.learning.calibration import fit_temperature
 from cpexplore.learning.data import make_walk_set, mirror_features
+from cpexplore.learning.fold_models import finish
 from cpexplore.learning.fold_task import inner_split
 from cpexplore.learning.metrics import PROBABILITIES
+from cpexplore.learning.tabular import level_shares
 from cpexplore.learning.threads import one_thread
 from cpexplore.learning.training import FitConfig, seeded
 from cpexplore.models import STGCN, STGCNConfig
@@ -52,7 +55,18 @@ def answers(
     model = fit(
         network, train, inner=stop_by, augment=augment, config=config, seed=seed
     ).model
-    proba = np.exp(predict(model, asked).numpy())
+    log_proba = {
+        part: predict(model, walks).numpy()
+        for part, walks in (("inner", stop_by), ("asked", asked))
+    }
+    known = np.isfinite(log_proba["inner"]).all(1)
+    levels = stop_by.target.numpy()[known]
+    proba = finish(
+        log_proba["asked"],
+        fit_temperature(log_proba["inner"][known], levels),
+        priors=level_shares(train.target.numpy()),
+        n_windows=asked.n_windows.numpy(),
+    )
     table = held_out[["patient_id", "gmfcs"]].reset_index(names="walk_id")
     table[list(PROBABILITIES)] = proba
     seconds = time.perf_counter() - started

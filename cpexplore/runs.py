@@ -33,6 +33,8 @@ FILES: Mapping[str, str] = {
     "ranking": "ranking.parquet",
     "saliency": "saliency.nc",
     "curves": "curves.nc",
+    "training": "training.parquet",
+    "timing": "timing.json",
 }
 """Where each table of a run is kept."""
 
@@ -98,12 +100,12 @@ class Run:
     def seconds_per_epoch(self) -> dict[str, float]:
         """Seconds that an epoch of each network took; none where nothing was trained.
 
-        The only thing of a run that is not the same when it is repeated.
+        Of fusions on cached maps, without their backbone. Never the same when a run is
+        repeated, unlike its other tables.
         """
-        file = self.path / "timing.json"
-        return (
-            json.loads(file.read_text())["seconds_per_epoch"] if file.exists() else {}
-        )
+        if not self.has("timing"):
+            return {}
+        return json.loads(self._file("timing").read_text())["seconds_per_epoch"]
 
     @cached_property
     def selection(self) -> pd.DataFrame:

@@ -50,6 +50,11 @@ def compare(
     ------
     ValueError
         If a model is unknown or the two judged different walks.
+
+    Notes
+    -----
+    Patients are resampled, trainings are not: the interval is that of the networks as
+    they were trained, and several seeds in ``oof`` are averaged.
     """
     table = known_rows(oof, groups=groups)
     rows_a, rows_b = _paired(table, a, b)
@@ -90,7 +95,8 @@ def ensemble(oof: pd.DataFrame, models: Sequence[str], *, name: str) -> pd.DataF
     Returns
     -------
     pandas.DataFrame
-        Rows as in ``oof``: the mean of log-probabilities, made to sum to one.
+        Rows as in ``oof``: the mean of log-probabilities, made to sum to one. Not
+        calibrated again: judge it by its answers rather than by NLL or ECE.
 
     Raises
     ------
@@ -98,10 +104,10 @@ def ensemble(oof: pd.DataFrame, models: Sequence[str], *, name: str) -> pd.DataF
         If a model is unknown or they judged different walks.
     """
     columns = list(PROBABILITIES)
-    first, *_ = rows = [_paired(oof, models[0], model)[1] for model in models]
+    rows = [_paired(oof, models[0], model)[1] for model in models]
     logs = [np.log(part[columns].to_numpy("float64").clip(1e-12)) for part in rows]
     proba = special.softmax(np.mean(logs, axis=0), axis=1)
-    return first.assign(model=name, **dict(zip(columns, proba.T, strict=True)))
+    return rows[0].assign(model=name, **dict(zip(columns, proba.T, strict=True)))
 
 
 def mcnemar(right_a: np.ndarray, right_b: np.ndarray, *, groups: np.ndarray) -> float:
@@ -142,7 +148,8 @@ def corrected_t(difference: np.ndarray, *, test_share: float) -> float:
     difference : array of shape (J,)
         Of a score, one per fold and repetition.
     test_share : float
-        Walks tested divided by walks trained on, in a fold: 0.25 for five folds.
+        Walks tested divided by walks of the other folds, which include the inner part:
+        0.25 for five folds.
 
     Returns
     -------

@@ -89,8 +89,8 @@ def cross_validate(
 
     Notes
     -----
-    Started in several processes by ``accelerate launch``, each process trains its
-    share of the folds; the result is that of one process.
+    Started in several processes, as by ``torchrun --nproc-per-node 2 script.py``, each
+    process trains its share of the folds; the result is that of one process.
     """
     spec, out = spec or CrossvalSpec(), Path(out)
     check_range("repeats", repeats, low=1)
@@ -103,12 +103,11 @@ def cross_validate(
     seeds = range(seed, seed + repeats)
     splits = [make_folds(cohort.index, folds=folds, seed=each) for each in seeds]
     table = pd.concat(splits, ignore_index=True)
-    trained = None if backbones is None else _same_folds(backbones, table)
-    tables = (table, cohort.index, features)
-    _claim(
-        out,
-        _fingerprint(spec, tables, windows=windows, select=select, backbones=trained),
-    )
+    network = _network(spec, cohort.index, windows)
+    trained = None if backbones is None else _trained(backbones, table, network)
+    given = (table, cohort.index, features)
+    study = _fingerprint(spec, given, windows=windows, select=select, trained=trained)
+    _claim(out, {"fingerprint": study, "network": network})
     tables = _tables(cohort, features, spec)
     tasks = [
         FoldTask(
@@ -177,12 +176,12 @@ def _fingerprint(
     *,
     windows: Windows,
     select: Selector | None,
-    backbones: Path | None,
+    trained: Path | None,
 ) -> str:
     """What a run directory must have been started with, to be resumed."""
     settings = asdict(spec) | {"select": _name(select)}
-    if backbones is not None:
-        settings["backbones"] = _study_of(backbones)
+    if trained is not None:
+        settings["backbones"] = _claimed(trained)["fingerprint"]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for part in (*(table.sort_index() for table in tables), windows.walk_id):
         digest.update(pd.DataFrame(part).to_csv().encode())
@@ -197,31 +196,42 @@ def _name(select: Selector | None) -> str:
     return getattr(select, "__qualname__", type(select).__qualname__)
 
 
-def _same_folds(run: Run | str | Path, table: pd.DataFrame) -> Path:
+def _network(spec: CrossvalSpec, index: pd.DataFrame, windows: Windows) -> str:
+    """What skeleton networks depend on beside the folds."""
+    settings = asdict(spec.backbone) | asdict(spec.fit)
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for part in (index[["patient_id", "gmfcs"]].sort_index(), windows.walk_id):
+        digest.update(pd.DataFrame(part).to_csv().encode())
+    digest.update(np.ascontiguousarray(windows.x).tobytes())
+    return digest.hexdigest()
+
+
+def _trained(run: Run | str | Path, table: pd.DataFrame, network: str) -> Path:
     """The path of a run whose networks have not seen who is held out here."""
     run = run if isinstance(run, Run) else Run(Path(run))
     keys = ["seed", "fold", "walk_id"]
-    had, wanted = (
-        set(folds[keys].itertuples(index=False)) for folds in (run.folds, table)
+    had = run.folds[run.folds["seed"].isin(list(table["seed"]))]
+    same = set(had[keys].itertuples(index=False)) == set(
+        table[keys].itertuples(index=False)
     )
-    if not wanted <= had:
+    if not same or _claimed(run.path).get("network") != network:
         raise ValueError(
-            f"`backbones` must have the same folds; those of {str(run.path)!r} are "
-            "others, so its networks may have been trained on held-out walks."
+            f"`backbones` must have the same walks, folds and recipe; those of "
+            f"{str(run.path)!r} are others, so its networks may have been trained on "
+            "held-out walks."
         )
     return run.path
 
 
-def _study_of(out: Path) -> str:
-    file = out / "parts" / "study.json"
-    return json.loads(file.read_text())["fingerprint"]
+def _claimed(out: Path) -> dict[str, str]:
+    return json.loads((out / "parts" / "study.json").read_text())
 
 
-def _claim(out: Path, fingerprint: str) -> None:
+def _claim(out: Path, study: dict[str, str]) -> None:
     file = out / "parts" / "study.json"
     if not file.exists():
-        write_json(file, {"fingerprint": fingerprint})
-    elif _study_of(out) != fingerprint:
+        write_json(file, study)
+    elif _claimed(out)["fingerprint"] != study["fingerprint"]:
         raise ValueError(
             f"`out` must be empty or hold the same study to be resumed; {str(out)!r} "
             "was made with other data, folds or settings. Choose another directory."
@@ -249,20 +259,18 @@ def _collect(
     if history := _joined(tasks, "training"):
         seconds = _write_history(out, pd.concat(history, ignore_index=True))
     run = Run(out)
-    metrics = score(run.oof)
-    write_table(out / FILES["metrics"], metrics)
-    told = metrics.assign(
-        seconds_per_epoch=metrics["model"].map(lambda name: seconds.get(name))
-    )
-    write_atomic(out / "metrics.csv", lambda file: told.to_csv(file, index=False))
     models = list(dict.fromkeys(run.oof["model"]))
     compared = [compare(run.oof, a, b) for a, b in pairs(models)]
     if compared:
         table = pd.concat(compared, ignore_index=True)
         write_table(out / FILES["comparisons"], table)
+    metrics = score(run.oof)
+    told = metrics.assign(seconds_per_epoch=[seconds.get(m) for m in metrics["model"]])
+    write_atomic(out / "metrics.csv", lambda file: told.to_csv(file, index=False))
     if not run.has("config"):
         study = {"spec": asdict(tasks[0].spec), "folds": folds["fold"].nunique()}
         write_json(out / FILES["config"], study)
+    write_table(out / FILES["metrics"], metrics)  # last: it says that all is done
 
 
 def _joined(tasks: list[FoldTask], kind: str) -> list[pd.DataFrame]:
@@ -272,6 +280,6 @@ def _joined(tasks: list[FoldTask], kind: str) -> list[pd.DataFrame]:
 def _write_history(out: Path, history: pd.DataFrame) -> dict[str, float]:
     """Keep what is reproducible apart from the clock; returns seconds per epoch."""
     seconds = history.groupby("model")["seconds"].median().to_dict()
-    write_json(out / "timing.json", {"seconds_per_epoch": seconds})
-    write_table(out / "training.parquet", history.drop(columns="seconds"))
+    write_json(out / FILES["timing"], {"seconds_per_epoch": seconds})
+    write_table(out / FILES["training"], history.drop(columns="seconds"))
     return seconds

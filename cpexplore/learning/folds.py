@@ -41,7 +41,7 @@ from cpexplore.learning.training import (
     predict,
     seeded,
 )
-from cpexplore.learning.variants import BACKBONES, CORN, TABULAR, Variant
+from cpexplore.learning.variants import BACKBONES, TABULAR, Variant
 from cpexplore.models.fusion import FusionClassifier
 from cpexplore.runs import write_table
 from cpexplore.skeleton import mirror_index
@@ -255,10 +255,11 @@ class Fold:
             fusion=variant.fusion,
             map_dim=spec.backbone.embed_dim,
             modality_dropout=spec.fusion.modality_dropout * variant.modality_dropout,
-            ordinal=spec.fusion.ordinal or variant.loss == CORN,
+            answer=variant.answer or spec.fusion.answer,
         )
         keypoints = self.task.windows.keypoint
-        with seeded(self.task.number(name)):
+        seed_of = f"fusion_{variant.fusion}" if variant.fine_tuned else name
+        with seeded(self.task.number(seed_of)):
             network = FusionClassifier(
                 config, keypoints=keypoints, features=scaler.columns
             )
@@ -267,32 +268,33 @@ class Fold:
             for part, maps in self.maps(variant.backbone).items()
         }
         recipe = spec.fit
-        if variant.loss not in (None, CORN):
+        if variant.loss is not None:
             recipe = replace(recipe, loss=replace(recipe.loss, name=variant.loss))
-        frozen = self.fit(name, network, parts, recipe=recipe).model
+        frozen = self.fit(name, network, parts, recipe=recipe, seed_of=seed_of).model
         if variant.fine_tuned:
-            return self.fine_tuned(name, frozen, parts)
+            return self.fine_tuned(name, variant.backbone, frozen, parts)
         return frozen, parts  # type: ignore[return-value]
 
     def fine_tuned(
-        self, name: str, fusion: nn.Module, parts: dict[str, WalkSet]
+        self, name: str, kind: str, fusion: nn.Module, parts: dict[str, WalkSet]
     ) -> tuple[FusionClassifier, dict[str, WalkSet]]:
         """Train the backbone's last blocks too, unless the inner part is against it.
 
-        A tenth of the learning rate: everything that learns has learned before.
+        A tenth of the learning rate: everything that learns has learned before. The
+        inner part has also stopped both trainings, which favours the longer one.
         """
-        recipe = self.task.spec.fit
+        recipe, seen = self.task.spec.fit, self.seen(kind)
         recipe = replace(recipe, learning_rate=recipe.learning_rate / 10)
-        network = copy.deepcopy(fusion)
-        network.backbone = LastBlocks(self.backbones["skeleton"], n_blocks=2)  # type: ignore[arg-type]
+        network, backbone = copy.deepcopy(fusion), self.backbones[BACKBONES[kind]]
+        network.backbone = LastBlocks(backbone, n_blocks=2)  # type: ignore[arg-type]
         windows = {
-            part: replace(self.walks[part], features=parts[part].features)
+            part: replace(seen[part], features=parts[part].features)
             for part in PARTS[:2]
         }
         network = self.fit(f"{name}_blocks", network, windows, recipe=recipe).model
         tuned = {
             part: replace(
-                cache_maps(network.backbone, self.walks[part]),  # type: ignore[arg-type]
+                cache_maps(network.backbone, seen[part]),  # type: ignore[arg-type]
                 features=parts[part].features,
             )
             for part in PARTS[1:]
@@ -319,6 +321,7 @@ class Fold:
         parts: dict[str, WalkSet],
         *,
         recipe: FitConfig,
+        seed_of: str | None = None,
     ) -> FitResult:
         """Train a network, resuming where an interrupted run stopped."""
         features = getattr(network, "features", ())
@@ -333,7 +336,7 @@ class Fold:
             inner=parts["inner"],
             augment=augment,
             config=recipe,
-            seed=self.task.number(name),
+            seed=self.task.number(seed_of or name),
             checkpoint=self.task.part(name).with_suffix(".safetensors"),
             progress=self.task.progress,
         )

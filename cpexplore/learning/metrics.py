@@ -202,6 +202,11 @@ def known_rows(oof: pd.DataFrame, *, groups: str) -> pd.DataFrame:
     known = oof.loc[oof["gmfcs"].notna()]
     if known.empty:
         raise ValueError("`oof` must have rows with a level in `gmfcs`; got none.")
+    if lost := int(known[list(PROBABILITIES)].isna().any(axis=1).sum()):
+        raise ValueError(
+            f"`oof` must have a probability of every level in every row; {lost} of "
+            f"{len(known)} rows have NaN."
+        )
     return known
 
 

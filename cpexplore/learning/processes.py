@@ -1,4 +1,7 @@
-"""Several processes at one study, where they were started by ``accelerate launch``."""
+"""Several processes at one study, where they were started together.
+
+By ``torchrun``, ``accelerate launch --multi_gpu`` or ``mpirun``; accelerate finds them.
+"""
 
 import os
 from collections.abc import Sequence
@@ -7,6 +10,9 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_SIZES = ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+"""Where launchers say how many processes there are."""
 
 _PATIENCE = timedelta(days=7)
 """How long a process waits for those that still train."""
@@ -21,8 +27,8 @@ class Team:
 
     @classmethod
     def join(cls) -> "Team":
-        """Find the others, by what ``accelerate launch`` left in the environment."""
-        if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        """Find the others, by what the launcher left in the environment."""
+        if max(int(os.environ.get(name, "1")) for name in _SIZES) < 2:
             return cls()
         from accelerate import PartialState
 

@@ -35,11 +35,10 @@ def fit_tabular(
     balance : float
         Weight of a level = its share to the power of minus this.
     """
-    if not learn[0].shape[1]:
-        return fit_logit(*learn, inner=inner, balance=balance)
-    if name == "features_boosting":
+    known = learn[0].shape[1] > 0
+    if name == "features_boosting" and known:
         return fit_boosting(*learn, balance=balance)
-    fit = fit_ordinal if name == "features_ordinal" else fit_logit
+    fit = fit_ordinal if name == "features_ordinal" and known else fit_logit
     return fit(*learn, inner=inner, balance=balance)
 
 

@@ -8,10 +8,8 @@ from cpexplore._validation import check_option
 from cpexplore.learning.training import FitConfig
 from cpexplore.models.fusion import FUSIONS, FusionConfig
 from cpexplore.models.losses import LOSSES
+from cpexplore.models.ordinal import ANSWERS
 from cpexplore.models.stgcn import STGCNConfig
-
-CORN = "corn"
-"""Cross-entropy of a fusion that answers with the odds of going beyond levels."""
 
 TABULAR = (
     "majority",
@@ -59,8 +57,9 @@ class Variant:
     modality_dropout: bool = True
     """Whether streams are dropped while training."""
     loss: str | None = None
-    """Key of :data:`cpexplore.models.losses.LOSSES`, or ``corn``; None for the
-    recipe's own."""
+    """Key of :data:`cpexplore.models.losses.LOSSES`; None for the recipe's own."""
+    answer: str | None = None
+    """One of :data:`cpexplore.models.ordinal.ANSWERS`; None for the recipe's own."""
     fine_tuned: bool = False
     """Whether the last two blocks of the backbone go on learning, if that lowers the
     loss on the inner part; they stay frozen otherwise."""
@@ -83,8 +82,13 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         ),
         **{
             f"fusion_{loss}": Variant(fusion="cross_attention", loss=loss)
-            for loss in (*LOSSES, CORN)
+            for loss in LOSSES
             if loss != "cross_entropy"
+        },
+        **{
+            f"fusion_{answer}": Variant(fusion="cross_attention", answer=answer)
+            for answer in ANSWERS
+            if answer != "levels"
         },
         "fusion_fine_tuned": Variant(fusion="cross_attention", fine_tuned=True),
     }

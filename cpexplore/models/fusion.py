@@ -7,6 +7,7 @@ a whole stream of a walk without windows.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from cpexplore._validation import check_option, check_range
 from cpexplore.models.mixing import HEADS, BottleneckMixer, CrossMixer, VectorMixer
-from cpexplore.models.ordinal import exceedance_log_proba
+from cpexplore.models.ordinal import ANSWERS, make_head
 
 FUSIONS = (
     "cross_attention",
@@ -61,18 +62,16 @@ class FusionConfig:
     """Dropout on tokens, embeddings and attention, 0 to below 1."""
     modality_dropout: float = 0.3
     """Chance that a training example loses one of its streams, 0 to below 1."""
-    ordinal: bool = False
-    """Answer with the odds of going beyond each level in turn (CORN); the answer is
-    then log-probabilities. Not with ``late``, which has no head of its own."""
+    answer: str = "levels"
+    """How to answer, one of :data:`cpexplore.models.ordinal.ANSWERS`."""
 
     def __post_init__(self) -> None:
         check_option("fusion", self.fusion, FUSIONS)
+        check_option("answer", self.answer, ANSWERS)
         check_range("map_dim", self.map_dim, low=1)
         check_range("n_levels", self.n_levels, low=2)
         for name in ("dropout", "modality_dropout"):
             check_range(name, getattr(self, name), low=0, high=0.99)
-        if self.ordinal and self.fusion == "late":
-            raise ValueError("`ordinal` must be False for the fusion 'late'.")
         for whole, part in (("embed_dim", "token_dim"), ("token_dim", "n_heads")):
             total, divisor = getattr(self, whole), getattr(self, part)
             if divisor < 1 or total % divisor:
@@ -143,14 +142,6 @@ class FusionOutput(NamedTuple):
     f_c: Tensor
     """(N, embed_dim): the clinical embedding."""
 
-    def as_levels(self) -> "FusionOutput":
-        """Turn odds of going beyond levels into log-probabilities of levels."""
-        return self._replace(
-            logits=exceedance_log_proba(self.logits),
-            skeleton_logits=exceedance_log_proba(self.skeleton_logits),
-            clinical_logits=exceedance_log_proba(self.clinical_logits),
-        )
-
 
 class FusionClassifier(nn.Module):
     """GMFCS level from a skeleton and its gait features.
@@ -191,11 +182,10 @@ class FusionClassifier(nn.Module):
         self.pool_s, self.pool_c = AttentionPool(config), AttentionPool(config)
         self.vector_mixer = _vector_mixer(config)
         self.dropout = nn.Dropout(config.dropout)
-        n_numbers = config.n_levels - 1 if config.ordinal else config.n_levels
-        self.head_s = nn.Linear(config.embed_dim, n_numbers)
-        self.head_c = nn.Linear(config.embed_dim, n_numbers)
+        make = partial(make_head, n_levels=config.n_levels, answer=config.answer)
+        self.head_s, self.head_c = make(config.embed_dim), make(config.embed_dim)
         head = HEADS.get(config.fusion, HEADS["concat"])
-        self.head = head(config.embed_dim, n_levels=n_numbers)
+        self.head = head(config.embed_dim, make=make)
 
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
         """Answer with logits.
@@ -225,8 +215,7 @@ class FusionClassifier(nn.Module):
         f_s, f_c = self.dropout(f_s), self.dropout(f_c)
         alone_s, alone_c = self.head_s(f_s), self.head_c(f_c)
         logits = self.head(f_s, f_c, alone_s=alone_s, alone_c=alone_c)
-        output = FusionOutput(logits, alone_s, alone_c, f_s, f_c)
-        return output.as_levels() if self.config.ordinal else output
+        return FusionOutput(logits, alone_s, alone_c, f_s, f_c)
 
     def tokens(self, x: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens of both streams: (N, V, D) and (N, F, D)."""

@@ -1,9 +1,13 @@
 """Parts of the fusion network: how two sets of tokens, or two vectors, meet."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+
+MakeHead = Callable[[int], nn.Module]
+"""Makes the last layer for a width, see :func:`cpexplore.models.ordinal.make_head`."""
 
 
 class GatedAttention(nn.Module):
@@ -99,22 +103,22 @@ class VectorMixer(nn.Module):
 
 
 class ConcatHead(nn.Module):
-    """Linear answer to both embeddings side by side."""
+    """Answer to both embeddings side by side."""
 
-    def __init__(self, dim: int, *, n_levels: int):
+    def __init__(self, dim: int, *, make: MakeHead):
         super().__init__()
-        self.answer = nn.Linear(2 * dim, n_levels)
+        self.answer = make(2 * dim)
 
     def forward(self, f_s: Tensor, f_c: Tensor, **_: Tensor) -> Tensor:
         return self.answer(torch.cat([f_s, f_c], dim=1))
 
 
 class SumHead(nn.Module):
-    """Linear answer to the sum of the embeddings."""
+    """Answer to the sum of the embeddings."""
 
-    def __init__(self, dim: int, *, n_levels: int):
+    def __init__(self, dim: int, *, make: MakeHead):
         super().__init__()
-        self.answer = nn.Linear(dim, n_levels)
+        self.answer = make(dim)
 
     def forward(self, f_s: Tensor, f_c: Tensor, **_: Tensor) -> Tensor:
         return self.answer(f_s + f_c)
@@ -128,10 +132,10 @@ class GatedHead(nn.Module):
     Arevalo et al., Gated multimodal units for information fusion, 2017.
     """
 
-    def __init__(self, dim: int, *, n_levels: int):
+    def __init__(self, dim: int, *, make: MakeHead):
         super().__init__()
         self.gate = nn.Linear(2 * dim, dim)
-        self.answer = nn.Linear(dim, n_levels)
+        self.answer = make(dim)
 
     def forward(self, f_s: Tensor, f_c: Tensor, **_: Tensor) -> Tensor:
         share = self.gate(torch.cat([f_s, f_c], dim=1)).sigmoid()
@@ -146,10 +150,10 @@ class FiLMHead(nn.Module):
     Perez et al., FiLM: visual reasoning with a general conditioning layer, AAAI 2018.
     """
 
-    def __init__(self, dim: int, *, n_levels: int):
+    def __init__(self, dim: int, *, make: MakeHead):
         super().__init__()
         self.condition = nn.Linear(dim, 2 * dim)
-        self.answer = nn.Linear(dim, n_levels)
+        self.answer = make(dim)
 
     def forward(self, f_s: Tensor, f_c: Tensor, **_: Tensor) -> Tensor:
         scale, shift = self.condition(f_c).chunk(2, dim=1)
@@ -164,10 +168,10 @@ class BilinearHead(nn.Module):
     Kim et al., Hadamard product for low-rank bilinear pooling, ICLR 2017.
     """
 
-    def __init__(self, dim: int, *, n_levels: int, rank: int = 32):
+    def __init__(self, dim: int, *, make: MakeHead, rank: int = 32):
         super().__init__()
         self.left, self.right = nn.Linear(dim, rank), nn.Linear(dim, rank)
-        self.answer = nn.Linear(2 * dim + rank, n_levels)
+        self.answer = make(2 * dim + rank)
 
     def forward(self, f_s: Tensor, f_c: Tensor, **_: Tensor) -> Tensor:
         product = self.left(f_s).tanh() * self.right(f_c).tanh()
@@ -177,7 +181,7 @@ class BilinearHead(nn.Module):
 class LateHead(nn.Module):
     """Mean of the two streams' probabilities; learns nothing of its own."""
 
-    def __init__(self, dim: int, *, n_levels: int):
+    def __init__(self, dim: int, *, make: MakeHead):
         super().__init__()
 
     def forward(

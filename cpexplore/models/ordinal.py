@@ -1,4 +1,4 @@
-"""Models that know that levels have an order."""
+"""Answers and models that know that levels have an order."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,53 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from scipy import optimize
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cpexplore.models.baselines import FLOOR, STRENGTHS, class_weights, design
 
-_LIKELIEST = 1.0 - 1e-12
+ANSWERS = ("levels", "corn", "proportional_odds")
+"""How a network may answer: with a logit per level, with the odds of going beyond each
+level in turn, or with one severity between thresholds. The last two give
+log-probabilities, which serve as logits."""
+
+
+def make_head(width: int, *, n_levels: int, answer: str = "levels") -> nn.Linear:
+    """Make the last layer of a network: (N, width) to (N, n_levels).
+
+    Parameters
+    ----------
+    width : int
+        Numbers that it reads.
+    n_levels : int
+        Number of levels, >= 2.
+    answer : str
+        One of :data:`ANSWERS`.
+    """
+    heads = {"corn": CornHead, "proportional_odds": SeverityHead}
+    return heads.get(answer, nn.Linear)(width, n_levels)
+
+
+class CornHead(nn.Linear):
+    """The odds of going beyond each level in turn, see :func:`exceedance_log_proba`."""
+
+    def __init__(self, width: int, n_levels: int) -> None:
+        super().__init__(width, n_levels - 1)
+
+    def forward(self, input: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
+        return exceedance_log_proba(super().forward(input))
+
+
+class SeverityHead(nn.Linear):
+    """One severity, and thresholds between the levels: proportional odds."""
+
+    def __init__(self, width: int, n_levels: int) -> None:
+        super().__init__(width, 1, bias=False)
+        self.thresholds = nn.Parameter(torch.zeros(n_levels - 1))
+
+    def forward(self, input: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
+        severity = super().forward(input)[:, 0]
+        return threshold_log_proba(severity, ascending(self.thresholds))
 
 
 def exceedance_log_proba(logits: Float[Tensor, "N K-1"]) -> Float[Tensor, "N K"]:
@@ -52,8 +93,8 @@ class OrdinalLogit:
     def log_proba(self, scores: np.ndarray) -> np.ndarray:
         """Log-probabilities (W, 4) for standard scores (W, F), NaN where missing."""
         severity = torch.tensor(design(scores) @ self.coef)
-        proba = _log_proba(severity, torch.tensor(self.thresholds)).exp().numpy()
-        proba = np.maximum(proba, FLOOR)
+        log_proba = threshold_log_proba(severity, torch.tensor(self.thresholds))
+        proba = np.maximum(log_proba.exp().numpy(), FLOOR)
         return np.log(proba / proba.sum(1, keepdims=True))
 
 
@@ -102,8 +143,8 @@ def _fit(
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         free = torch.tensor(parameters, requires_grad=True)
-        coef, thresholds = free[:n_columns], _ascending(free[n_columns:])
-        log_proba = _log_proba(x @ coef, thresholds)
+        coef, thresholds = free[:n_columns], ascending(free[n_columns:])
+        log_proba = threshold_log_proba(x @ coef, thresholds)
         likelihood = (weight * log_proba[torch.arange(len(x)), target]).sum()
         objective = coef.square().sum() / (2 * strength) - likelihood
         objective.backward()
@@ -114,18 +155,34 @@ def _fit(
     found = optimize.minimize(
         loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000}
     )
+    if found.status == 1:
+        raise ValueError(
+            "The proportional-odds model must converge; it did not in 1000 steps. Look "
+            "for features that are nearly copies of each other."
+        )
     coef, free = np.split(found.x, [n_columns])
-    return OrdinalLogit(coef=coef, thresholds=_ascending(torch.tensor(free)).numpy())
+    return OrdinalLogit(coef=coef, thresholds=ascending(torch.tensor(free)).numpy())
 
 
-def _ascending(free: Tensor) -> Tensor:
+def ascending(free: Float[Tensor, " K-1"]) -> Float[Tensor, " K-1"]:
     """Thresholds from the first one and the logs of the steps to the next ones."""
-    steps = free[1:].clamp(max=4.0).exp()  # beyond a level that nobody has: no end
+    steps = free[1:].clamp(-8.0, 4.0).exp()  # of a level that nobody has: no end
     return torch.cat([free[:1], steps]).cumsum(0)
 
 
-def _log_proba(severity: Tensor, thresholds: Tensor) -> Tensor:
-    """Log-probabilities (N, K) of levels between neighbouring thresholds."""
-    below = torch.sigmoid(thresholds - severity[:, None])
-    cumulative = F.pad(F.pad(below, (0, 1), value=1.0), (1, 0))
-    return cumulative.diff(dim=1).clamp(1 - _LIKELIEST, _LIKELIEST).log()
+def threshold_log_proba(
+    severity: Float[Tensor, " N"], thresholds: Float[Tensor, " K-1"]
+) -> Float[Tensor, "N K"]:
+    """Log-probabilities of levels between thresholds of a latent severity.
+
+    Examples
+    --------
+    >>> thresholds = torch.tensor([-1.0, 0.0, 1.0])
+    >>> threshold_log_proba(torch.zeros(1), thresholds).exp().round(decimals=2).tolist()
+    [[0.27, 0.23, 0.23, 0.27]]
+    """
+    above = severity[:, None] - thresholds  # (N, K - 1)
+    width = torch.log(-torch.expm1(-thresholds.diff()))
+    outside = F.logsigmoid(-above[:, :1]), F.logsigmoid(above[:, -1:])
+    between = F.logsigmoid(above[:, :-1]) + F.logsigmoid(-above[:, 1:]) + width
+    return torch.cat([outside[0], between, outside[1]], dim=1)

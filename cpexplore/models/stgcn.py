@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from cpexplore._validation import check_option, check_range
+from cpexplore.models.ordinal import ANSWERS, make_head
 
 PRESETS: Mapping[str, dict[str, Any]] = {
     "paper": {},
@@ -45,6 +46,8 @@ class STGCNConfig:
         *((256, 2), (256, 1), (256, 1)),
     )
     """Width and temporal stride of every block."""
+    answer: str = "levels"
+    """How the head answers, one of :data:`cpexplore.models.ordinal.ANSWERS`."""
     embed_dim: int = 256
     """Width of f_s, >= 1; a thinner or wider last block is projected to it."""
     temporal_kernel: int = 9
@@ -59,6 +62,7 @@ class STGCNConfig:
 
     def __post_init__(self) -> None:
         check_range("n_classes", self.n_classes, low=1)
+        check_option("answer", self.answer, ANSWERS)
         check_range("in_channels", self.in_channels, low=1)
         check_range("embed_dim", self.embed_dim, low=1)
         check_range("dropout", self.dropout, low=0, high=0.95)
@@ -273,7 +277,9 @@ class STGCN(nn.Module):
             for i, (_, stride) in enumerate(config.blocks)
         )
         self.project = _projection(widths[-1], config.embed_dim)
-        self.head = nn.Linear(config.embed_dim, config.n_classes)
+        self.head = make_head(
+            config.embed_dim, n_levels=config.n_classes, answer=config.answer
+        )
 
     def maps(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D S V"]:
         """Features per frame and keypoint; S frames are left of T."""

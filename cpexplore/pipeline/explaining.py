@@ -225,12 +225,15 @@ def set_note(proba: np.ndarray, thresholds: pd.Series) -> list[str]:
         One sentence or two; empty where all levels can be left out.
     """
     unjudged = np.isinf(thresholds)
-    if not unjudged.any():
+    always = [str(level) for level in thresholds.index[unjudged]]
+    if not always:
         return []
-    others = prediction_sets(proba, thresholds.where(~unjudged, -1.0))[0]
-    always = ", ".join(str(level) for level in thresholds.index[unjudged])
-    return [
-        f"Level {always} is in every set: the run has too few children of it (fewer "
-        f"than 9) to leave it out at {100 * COVERAGE:.0f} % coverage, and sets have no "
-        f"gaps. Were it left out unjudged, the set would be {', '.join(others)}."
-    ]
+    note = (
+        f"In every set because the run has fewer than 9 children of the level, too few "
+        f"to leave it out at {100 * COVERAGE:.0f} % coverage: {', '.join(always)}."
+    )
+    found = prediction_sets(proba, thresholds.where(~unjudged, -1.0))[0]
+    others = [level for level in found if level not in always]
+    if others:
+        note += f" Of the levels that can be judged, not excluded: {', '.join(others)}."
+    return [note]

@@ -32,19 +32,25 @@ _FURTHER_METRICS = {
 
 def model_grid(metrics: pd.DataFrame) -> html.Grid:
     """What most readers ask for: accuracy, agreement, error and recall by level."""
-    return _grid(metrics, _METRICS, last=_recalls(metrics))
+    return _grid(
+        metrics, _METRICS, head="recall I / II / III / IV", last=_recalls(metrics)
+    )
 
 
 def further_grid(metrics: pd.DataFrame, *, seconds: Mapping[str, float]) -> html.Grid:
     """All other metrics, and the seconds that an epoch of each network took."""
     told = {model: html.number(value, 2) for model, value in seconds.items()}
-    return _grid(metrics, _FURTHER_METRICS, last={"head": "s / epoch", **told})
+    return _grid(metrics, _FURTHER_METRICS, head="s / epoch", last=told)
 
 
 def _grid(
-    metrics: pd.DataFrame, names: Mapping[str, str], *, last: Mapping[str, str]
+    metrics: pd.DataFrame,
+    names: Mapping[str, str],
+    *,
+    head: str,
+    last: Mapping[str, str],
 ) -> html.Grid:
-    """Some metrics of all models, best first; ``last`` holds one more column."""
+    """Some metrics of all models, best first, and a last column by model."""
     known = set(metrics["metric"])
     names = {name: label for name, label in names.items() if name in known}
     accuracy = rows_where(metrics, metric="accuracy")
@@ -55,13 +61,13 @@ def _grid(
         cells = [html.interval(overall.loc[name]) for name in names]
         rows.append([model_label(model), *cells, last.get(model, "")])
     bold = {i for i, model in enumerate(order) if model in (FUSION, SKELETON)}
-    head = ["model", *names.values(), last["head"]]
-    return html.Grid(head=head, rows=rows, bold=frozenset(bold))
+    columns = ["model", *names.values(), head]
+    return html.Grid(head=columns, rows=rows, bold=frozenset(bold))
 
 
 def _recalls(metrics: pd.DataFrame) -> dict[str, str]:
     """Recall of the levels, by model."""
-    column = {"head": "recall I / II / III / IV"}
+    column = {}
     for model, rows in rows_where(metrics, metric="recall").groupby("model"):
         by_level = dict(zip(rows["level"], rows["estimate"], strict=True))
         levels = "{} / {} /@{} / {}".format(

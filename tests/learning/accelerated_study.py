@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from conftest import make_study
 
 from cpexplore.learning import cross_validate
+from cpexplore.learning.processes import Team
 
 if __name__ == "__main__":
     study = make_study()
@@ -19,3 +20,5 @@ if __name__ == "__main__":
         windows=study.windows,
         out=sys.argv[1],
     )
+    team = Team.join()
+    print(f"{'first' if team.is_first else 'other'}:{','.join(team.share('012'))}")

@@ -29,17 +29,18 @@ def test_two_processes_share_the_folds_of_one_study(study, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    launch = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2")
-    where = ("--num_machines", "1", "--main_process_port", str(port))
+    launch = ("-m", "torch.distributed.run", "--nproc-per-node", "2")
+    where = ("--master-addr", "127.0.0.1", "--master-port", str(port))
     out = tmp_path / "two"
     done = subprocess.run(
         [sys.executable, *launch, *where, str(SCRIPT), str(out)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HOME": str(tmp_path)},
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=240,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    assert sorted(done.stdout.split()) == ["first:0,2", "other:1"]
     one = cross_validate(
         study.cohort,
         replace(study.spec, models=("features_logit", "skeleton", "fusion_concat")),

@@ -145,12 +145,13 @@ def test_windows_go_through_the_backbone():
     torch.testing.assert_close(model(x, features), expected)
 
 
-def test_an_ordinal_fusion_answers_with_log_probabilities(batch):
-    network = make_fusion(ordinal=True).eval()
-    output = network.outputs(*batch)
-    for answer in output[:3]:
-        assert answer.shape == (len(batch[0]), 4)
-        torch.testing.assert_close(answer.exp().sum(1), torch.ones(len(answer)))
+@pytest.mark.parametrize("answer", ["corn", "proportional_odds"])
+@pytest.mark.parametrize("fusion", ["cross_attention", "film", "late"])
+def test_ordinal_answers_are_log_probabilities(fusion, answer, batch):
+    output = make_fusion(fusion, answer=answer).eval().outputs(*batch)
+    for log_proba in output[:3]:
+        assert log_proba.shape == (len(batch[0]), 4)
+        torch.testing.assert_close(log_proba.exp().sum(1), torch.ones(len(log_proba)))
 
 
 def test_windows_without_a_backbone_raise():

@@ -7,7 +7,12 @@ from scipy import stats
 from statsmodels.miscmodels.ordinal_model import OrderedModel
 from torch.nn import functional as F
 
-from cpexplore.models.ordinal import exceedance_log_proba, fit_ordinal
+from cpexplore.models.ordinal import (
+    exceedance_log_proba,
+    fit_ordinal,
+    make_head,
+    threshold_log_proba,
+)
 
 
 def problem(rng, n=400):
@@ -67,3 +72,28 @@ def test_cross_entropy_of_exceedances_is_corns_sum_of_binary_losses(rng):
         )
     ours = F.nll_loss(exceedance_log_proba(logits), target, reduction="sum")
     torch.testing.assert_close(ours, binary)
+
+
+def test_levels_lie_between_thresholds_of_a_logistic_severity(rng):
+    severity, thresholds = rng.normal(size=20), np.array([-1.0, 0.2, 2.0])
+    cumulative = stats.logistic.cdf(thresholds - severity[:, None])
+    padded = np.hstack([np.zeros((20, 1)), cumulative, np.ones((20, 1))])
+    ours = threshold_log_proba(torch.tensor(severity), torch.tensor(thresholds))
+    np.testing.assert_allclose(ours.exp(), np.diff(padded, axis=1), atol=1e-12)
+
+
+def test_extreme_severities_stay_finite():
+    severity = torch.tensor([-500.0, 500.0], requires_grad=True)
+    log_proba = threshold_log_proba(severity, torch.tensor([-1.0, 0.0, 1.0]))
+    log_proba.sum().backward()
+    assert log_proba.isfinite().all()
+    assert severity.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("answer", "numbers"), [("levels", 4), ("corn", 3), ("proportional_odds", 1)]
+)
+def test_heads_answer_for_all_levels_from_as_many_numbers(answer, numbers):
+    head = make_head(8, n_levels=4, answer=answer)
+    assert head.weight.shape == (numbers, 8)
+    assert head(torch.randn(5, 8)).shape == (5, 4)

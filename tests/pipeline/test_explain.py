@@ -93,13 +93,23 @@ def test_a_walk_without_any_point_is_refused(small_run):
         pipeline.explain(empty, small_run)
 
 
-def test_a_level_that_cannot_be_judged_is_named_with_the_set_of_the_others():
-    levels = ["I", "II", "III", "IV"]
-    thresholds = pd.Series([0.5, 0.9, 0.9, np.inf], index=levels)
-    proba = np.array([[0.96, 0.03, 0.005, 0.005]])
-    assert set_note(proba, thresholds) == [
-        "Level IV is in every set: the run has too few children of it (fewer than 9) "
-        "to leave it out at 90 % coverage, and sets have no gaps. Were it left out "
-        "unjudged, the set would be I."
+def test_levels_that_cannot_be_judged_are_named_apart_from_the_others():
+    thresholds = pd.Series([0.5, 0.9, 0.9, np.inf], index=["I", "II", "III", "IV"])
+    few = (
+        "In every set because the run has fewer than 9 children of the level, too few "
+        "to leave it out at 90 % coverage: {}."
+    )
+    mild = np.array([[0.96, 0.03, 0.005, 0.005]])
+    assert set_note(mild, thresholds) == [
+        few.format("IV") + " Of the levels that can be judged, not excluded: I."
     ]
-    assert set_note(proba, thresholds.clip(upper=0.9)) == []
+    severe = np.array([[0.02, 0.08, 0.25, 0.65]])
+    assert set_note(severe, thresholds) == [
+        few.format("IV") + " Of the levels that can be judged, not excluded: II, III."
+    ]
+    both = thresholds.mask(thresholds.index == "II", np.inf)
+    assert set_note(mild, both) == [
+        few.format("II, IV") + " Of the levels that can be judged, not excluded: I."
+    ]
+    assert set_note(mild, thresholds * np.inf) == [few.format("I, II, III, IV")]
+    assert set_note(mild, thresholds.clip(upper=0.9)) == []
