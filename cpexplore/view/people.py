@@ -30,11 +30,18 @@ def cohort_grid(index: pd.DataFrame) -> html.Grid:
 
 
 def _cohort_cells(group: Any) -> list[str]:
-    age, device = group["age_years"], group["device"].isin(["crutches", "walker"])
+    age = group["age_years"]
     return [
         str(len(group)),
         str(group["patient_id"].nunique()),
         f"{html.number(age.mean(), 1)} ({html.number(age.std(), 1)})",
-        f"{100 * device.mean():.0f} %",
+        _device_share(group["device"].dropna()),
         html.number((group["n_frames"] / group["fps"]).median(), 1),
     ]
+
+
+def _device_share(known: pd.Series) -> str:
+    """How many walks with a recorded device, ``none`` included, are walked with one."""
+    if known.empty:
+        return "not recorded"
+    return f"{100 * known.isin(['crutches', 'walker']).mean():.0f} %"
