@@ -9,7 +9,7 @@ from cpexplore.view import html
 from cpexplore.view.labels import model_label
 from cpexplore.view.tables import rows_where
 
-FUSION, SKELETON = "fusion_cross_attention", "skeleton"
+FUSION, SKELETON, MAJORITY = "fusion_cross_attention", "skeleton", "majority"
 
 _METRICS = {
     "accuracy": "accuracy",
@@ -86,7 +86,7 @@ def difference_grid(comparisons: pd.DataFrame) -> html.Grid:
             " − ".join(model_label(row[m]) for m in ("model_a", "model_b")),
             _METRICS[row["metric"]],
             html.interval(row),
-            html.p_value(row["p_value"]),
+            "" if pd.isna(row["p_value"]) else html.p_value(row["p_value"]),
         ]
         for row in chosen.to_dict("records")
         if row["metric"] in ("accuracy", "linear_kappa")

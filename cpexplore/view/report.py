@@ -17,6 +17,7 @@ from cpexplore.view.effects import question_grid
 from cpexplore.view.labels import feature_label, model_label
 from cpexplore.view.model_grids import (
     FUSION,
+    MAJORITY,
     SKELETON,
     difference_grid,
     further_grid,
@@ -143,11 +144,19 @@ def headline(run: Run) -> str:
         f"On {counted(row['n_walks'], 'walk')} of {children}, cross-attention "
         f"fusion told the four levels apart in "
         f"{_percent(metrics.loc[FUSION])}, the skeleton alone in "
-        f"{_percent(metrics.loc[SKELETON])}. The paired difference is "
-        f"{html.number(points['estimate'], 1)} points "
+        f"{_percent(metrics.loc[SKELETON])}{_chance(metrics)}. "
+        f"The paired difference is {html.number(points['estimate'], 1)} points "
         f"[{html.number(points['ci_low'], 1)}, {html.number(points['ci_high'], 1)}]: "
         f"{verdict}."
     )
+
+
+def _chance(metrics: pd.DataFrame) -> str:
+    """What an answer that looks at nothing reaches, where the run has it."""
+    if MAJORITY not in metrics.index:
+        return ""
+    estimate = html.number(100 * metrics.loc[MAJORITY, "estimate"], 1)
+    return f" (always answering the most common level: {estimate} %)"
 
 
 def _percent(row: Any) -> str:

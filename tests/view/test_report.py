@@ -10,7 +10,8 @@ import pytest
 
 from cpexplore.learning.metrics import METRICS
 from cpexplore.view import html, model_grids
-from cpexplore.view.model_grids import further_grid, model_grid
+from cpexplore.view.model_grids import difference_grid, further_grid, model_grid
+from cpexplore.view.people import cohort_grid
 from cpexplore.view.report import first_window, headline, write_report
 
 SECTIONS = [
@@ -126,6 +127,19 @@ def test_the_headline_says_no_more_than_the_interval(
     assert "On 16 walks of 8 simulated children" in said
 
 
+def test_the_headline_names_what_answering_one_level_reaches(run, monkeypatch):
+    table = run.metrics.copy()
+    chosen = (table["model"] == "majority") & (table["metric"] == "accuracy")
+    table.loc[chosen, "estimate"] = 0.31
+    monkeypatch.setitem(vars(run), "metrics", table)
+    said = " (always answering the most common level: 31.0 %). The paired difference"
+    assert said in headline(run)
+    without = table[table["model"] != "majority"]
+    monkeypatch.setitem(vars(run), "metrics", without)
+    assert "]. The paired difference" in headline(run)
+    assert "always answering" not in headline(run)
+
+
 def test_the_headline_names_folds_that_do_not_agree(run, monkeypatch):
     table = run.comparisons.assign(ci_low=0.01, ci_high=0.1, p_folds=0.18)
     monkeypatch.setitem(vars(run), "comparisons", table)
@@ -167,6 +181,33 @@ def test_a_patient_of_two_levels_is_explained(run, tmp_path, monkeypatch, text):
     monkeypatch.setitem(vars(run), "index", index)
     page = write_report(run, out=tmp_path / "two.html").read_text()
     assert "1 of 8 patients changed level between visits and are counted at" in page
+
+
+@pytest.mark.parametrize(
+    ("devices", "shown"),
+    [
+        ([None, None, None, None], "not recorded"),
+        (["none", "none", "walker", None], "33 %"),
+        (["none", "none", "none", "none"], "0 %"),
+    ],
+)
+def test_the_device_is_a_share_of_the_known(run, devices, shown):
+    index = run.index.assign(device=pd.array(devices * 4, dtype="str"))
+    grid = cohort_grid(index)
+    column = grid.head.index("device")
+    assert [row[column] for row in grid.rows] == [shown] * 4
+
+
+def test_a_difference_without_a_test_has_an_empty_cell(run):
+    rows = run.comparisons.assign(metric="linear_kappa", p_value=np.nan)
+    grid = difference_grid(pd.concat([run.comparisons, rows]))
+    assert [row[-1] for row in grid.rows] == ["0.700", ""]
+
+
+def test_the_notes_of_the_reader_are_folded_away(text):
+    inside = text.partition("<summary>Notes of the reader</summary>")[2]
+    assert "<li>made by simulated</li>" in inside.partition("</details>")[0]
+    assert text.count("made by simulated") == 1
 
 
 def test_one_seed_is_no_seeds(text):
