@@ -131,7 +131,7 @@ def _track(path: Path, keypoint_set: str | None) -> Track:
             raise wrong(
                 path,
                 "must hold OpenPose *_keypoints.json files or be a walk store.",
-                "Give a cohort folder to `load_gaitlab`.",
+                "Give a cohort folder to `cpexplore run --cohort DIR`.",
             )
         return read_openpose_folder(path)
     if path.suffix == ".csv":

@@ -207,7 +207,7 @@ def test_a_bad_frame_is_named(tmp_path, content, complaint):
 def test_an_empty_folder_is_refused(tmp_path):
     sentence = (
         f"{str(tmp_path)!r} must hold OpenPose *_keypoints.json files or be a walk "
-        "store. Give a cohort folder to `load_gaitlab`."
+        "store. Give a cohort folder to `cpexplore run --cohort DIR`."
     )
     with pytest.raises(ValueError, match=re.escape(sentence)):
         read_walk(tmp_path, fps=25)
