@@ -1,15 +1,16 @@
 """The command line: parse, call one function, print where the result is.
 
 Exit code 0 done, 1 failed, 2 wrong use: an option that does not parse, or an output
-that is there already. An error is one sentence; ``--debug`` shows the traceback. Heavy
-imports happen inside the commands, so that ``--help`` is instant.
+that is there already; 130 interrupted. An error is one sentence; ``--debug``
+shows the traceback. Heavy imports happen inside the commands, so that ``--help`` is
+instant.
 """
 
 import re
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -22,6 +23,9 @@ app = typer.Typer(
     "features say so, and how sure one may be. Research use only. Errors are one "
     "sentence; --debug, anywhere, shows the traceback.",
 )
+
+_INTERRUPTED = 130
+"""Exit code that typer makes of Ctrl-C."""
 
 Fps = Annotated[
     float | None,
@@ -59,20 +63,15 @@ def run(
     from cpexplore import pipeline
     from cpexplore.datasets import summarise
 
+    asked: dict[str, Any] = {"preset": preset, "folds": folds}
+    asked |= {"seed": seed, "epochs": epochs}
+    pipeline.refuse_other_study(out, asked)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Left out of ")  # it is among the notes
         loaded = pipeline.load_cohort(cohort)
     for note in (summarise(loaded), *loaded.notes):
         typer.echo(note)
-    finished = pipeline.run(
-        loaded,
-        preset=preset,
-        out=out,
-        folds=folds,
-        epochs=epochs,
-        n_jobs=jobs,
-        seed=seed,
-    )
+    finished = pipeline.run(loaded, out=out, n_jobs=jobs, **asked)
     for file in sorted(finished.path.iterdir()):
         typer.echo(str(file))
     typer.echo(f"report: {finished.path / 'report.html'}")
@@ -242,9 +241,12 @@ def main() -> None:
             raise
         sys.stderr.write(f"cpexplore: {_as_typed(_sentence(error))}\n")
         sys.exit(2 if isinstance(error, FileExistsError) else 1)
-    except KeyboardInterrupt:
-        sys.stderr.write("cpexplore: stopped; run the same command to resume.\n")
-        sys.exit(1)
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:
+            resumes = "; the same command goes on where it stopped"
+            tail = resumes if arguments[:1] == ["run"] else ""
+            sys.stderr.write(f"cpexplore: interrupted{tail}.\n")
+        raise
 
 
 def _show_warning(

@@ -1,10 +1,13 @@
 """The command line as a user meets it: exit codes and one sentence."""
 
+import re
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
+
+from cpexplore import cli
 
 
 def cpexplore(*arguments, cwd):
@@ -105,7 +108,54 @@ def test_a_bundled_walk_says_its_own_frame_rate(tmp_path):
         "25.0."
     )
     fine = cpexplore("check", "sample:sports2d", cwd=tmp_path)
-    assert fine.stdout == "sample:sports2d: nothing wrong.\n"
+    assert re.fullmatch(
+        r"sample:sports2d: \d+ frames, \d+ per second \(\d+\.\d s\), keypoint set "
+        r"blazepose_33, \d+ % of keypoints tracked; only the file was checked, not "
+        r"whether its angles are plausible\.\nsample:sports2d: nothing wrong\.\n",
+        fine.stdout,
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("run", "interrupted; the same command goes on where it stopped."),
+        ("check", "interrupted."),
+    ],
+)
+def test_an_interruption_is_told_without_a_traceback(
+    monkeypatch, capsys, command, said
+):
+    def interrupted(*_args, **_options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cpexplore.pipeline.load_cohort", interrupted)
+    monkeypatch.setattr("cpexplore.datasets.inspect_source", interrupted)
+    arguments = {"run": ["run", "--out", "new"], "check": ["check", "a.csv"]}
+    monkeypatch.setattr("sys.argv", ["cpexplore", *arguments[command]])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == f"cpexplore: {said}\n"
+
+
+def test_a_run_with_other_settings_is_refused_before_the_cohort_is_read(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "config.json").write_text('{"preset": "quick", "folds": 5}')
+    arguments = ("--cohort", "nowhere", "--out", "out", "--folds", 3, "--seed", 1)
+    done = cpexplore("run", *arguments, cwd=tmp_path)
+    assert done.stdout == ""
+    assert one_sentence(done) == (
+        "`--out` must be a new folder or hold the same study; 'out' holds one with "
+        "another folds, seed. Choose another folder or delete it."
+    )
+
+
+def test_an_empty_folder_is_told_the_command(tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = cpexplore("check", "empty", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.endswith("`cpexplore run --cohort DIR`.\n")
 
 
 @pytest.mark.parametrize("layout", ["native", "gaitlab"])

@@ -4,6 +4,8 @@ import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
+import xarray as xr
+
 from cpexplore import gmfcs
 from cpexplore._validation import counted
 from cpexplore.cohort import Cohort
@@ -11,6 +13,7 @@ from cpexplore.datasets.gaitlab import load_gaitlab
 from cpexplore.datasets.native import is_native, load_native
 from cpexplore.datasets.samples import sample_walk
 from cpexplore.io.checks import check_path, doubts_about
+from cpexplore.io.formats import read_walk
 from cpexplore.io.problems import Problem
 from cpexplore.io.release import find_release
 
@@ -25,7 +28,7 @@ class Inspection:
     problems: list[Problem]
     """Errors stop reading, warnings deserve a look; empty when all is well."""
     summary: str
-    """One sentence on a cohort; empty for a recording and where reading fails."""
+    """One sentence on a cohort or a recording; empty where reading fails."""
 
 
 def inspect_source(
@@ -50,10 +53,13 @@ def inspect_source(
     if source.startswith(SAMPLE):
         refuse_settings(source, fps=fps, keypoint_set=keypoint_set)
         walk = sample_walk(source.removeprefix(SAMPLE))
-        return Inspection(problems=doubts_about(walk, source), summary="")
+        return Inspection(
+            problems=doubts_about(walk, source), summary=_summarise_walk(walk)
+        )
     if not is_native(path) and find_release(path) is None:
         problems = check_path(path, fps=fps, keypoint_set=keypoint_set)
-        return Inspection(problems=problems, summary="")
+        summary = _summarise_file(path, fps=fps, keypoint_set=keypoint_set)
+        return Inspection(problems=problems, summary=summary)
     refuse_settings(source, fps=fps, keypoint_set=keypoint_set)
     problems = check_path(path)
     if any(problem.severity == "error" for problem in problems):
@@ -78,6 +84,26 @@ def summarise(cohort: Cohort) -> str:
     unknown = len(cohort) - len(index.dropna(subset="gmfcs"))
     levels += [f"unknown {unknown}"] if unknown else []
     return f"{walks} of {children}; walks by level: {', '.join(levels)}."
+
+
+def _summarise_file(path: Path, *, fps: float | None, keypoint_set: str | None) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are among the problems
+        try:
+            walk = read_walk(path, fps=fps, keypoint_set=keypoint_set)
+        except (ValueError, OSError):
+            return ""
+    return _summarise_walk(walk)
+
+
+def _summarise_walk(walk: xr.Dataset) -> str:
+    n_frames, fps = walk.sizes["time"], walk.attrs["fps"]
+    tracked = float(walk["position"].notnull().all("space").mean())
+    return (
+        f"{counted(n_frames, 'frame')}, {fps:g} per second ({n_frames / fps:.1f} s), "
+        f"keypoint set {walk.attrs['keypoint_set']}, {100 * tracked:.0f} % of "
+        "keypoints tracked; only the file was checked, not whether its angles are plausible."
+    )
 
 
 def refuse_settings(

@@ -9,6 +9,7 @@ from cpexplore.pipeline.commands import (
     simulate_to_folder,
 )
 from cpexplore.pipeline.explaining import explain
+from cpexplore.pipeline.records import refuse_other_study
 from cpexplore.pipeline.study import run
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "features_to_files",
     "find_walk",
     "load_cohort",
+    "refuse_other_study",
     "run",
     "simulate_to_folder",
 ]

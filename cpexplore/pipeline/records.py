@@ -88,15 +88,27 @@ def claim(out: Path, config: Mapping[str, Any]) -> None:
     FileExistsError
         If ``out`` holds something else.
     """
-    if (out / FILES["config"]).exists():
-        held = load_run(out).config
-        differing = sorted(key for key in config if config[key] != held.get(key))
-        if differing:
-            raise ValueError(
-                f"`out` must be a new folder or hold the same study; {str(out)!r} "
-                f"holds one with another {', '.join(differing)}. Choose another "
-                "folder or delete it."
-            )
+    refuse_other_study(out, config)
+    if not (out / FILES["config"]).exists():
+        check_new_folder(out, name="out")
+        write_json(out / FILES["config"], config)
+
+
+def refuse_other_study(out: Path, config: Mapping[str, Any]) -> None:
+    """Raise if ``out`` holds a study that differs in what ``config`` says.
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
+    if not (out / FILES["config"]).exists():
         return
-    check_new_folder(out, name="out")
-    write_json(out / FILES["config"], config)
+    held = load_run(out).config
+    differing = sorted(key for key in config if config[key] != held.get(key))
+    if differing:
+        raise ValueError(
+            f"`out` must be a new folder or hold the same study; {str(out)!r} "
+            f"holds one with another {', '.join(differing)}. Choose another "
+            "folder or delete it."
+        )
