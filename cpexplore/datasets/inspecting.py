@@ -102,7 +102,8 @@ def _summarise_walk(walk: xr.Dataset) -> str:
     return (
         f"{counted(n_frames, 'frame')}, {fps:g} per second ({n_frames / fps:.1f} s), "
         f"keypoint set {walk.attrs['keypoint_set']}, {100 * tracked:.0f} % of "
-        "keypoints tracked; only the file was checked, not whether its angles are plausible."
+        "keypoints tracked; only the file was checked, not whether its angles are "
+        "plausible."
     )
 
 
