@@ -177,9 +177,11 @@ def threshold_log_proba(
 
     Examples
     --------
-    >>> thresholds = torch.tensor([-1.0, 0.0, 1.0])
-    >>> threshold_log_proba(torch.zeros(1), thresholds).exp().round(decimals=2).tolist()
-    [[0.27, 0.23, 0.23, 0.27]]
+    >>> proba = threshold_log_proba(
+    ...     torch.zeros(1), torch.tensor([-1.0, 0.0, 1.0])
+    ... ).exp()
+    >>> [round(p, 2) for p in proba[0].tolist()]
+    [0.27, 0.23, 0.23, 0.27]
     """
     above = severity[:, None] - thresholds  # (N, K - 1)
     width = torch.log(-torch.expm1(-thresholds.diff()))
