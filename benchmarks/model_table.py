@@ -43,7 +43,7 @@ PUBLISHED = pd.DataFrame(
 
 WORLDS = ("standard", "no_device", "beyond_catalogue", "null")
 COHORT_SEEDS = (1, 2, 3)
-MAIN = (*DEFAULT_MODELS, "features_boosting", "features_ordinal")
+MAIN = (*DEFAULT_MODELS, "features_boosting")
 LEGS = ("skeleton_legs", "fusion_legs")
 """The same network blind to head, trunk and arms, which show the device."""
 STREAMS = ("skeleton", "skeleton_bone", "skeleton_motion")

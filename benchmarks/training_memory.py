@@ -2,11 +2,12 @@
 
     python benchmarks/training_memory.py
 
-With and without recompute, each in a process of its own: 64 windows of noise, two
-epochs of ``learning.fit``, one thread. Exits with 1 if the frugal way needs more than
-1.5 GB.
+With and without recompute, in single precision and in bf16, each in a process of its
+own: 64 windows of noise, two epochs of ``learning.fit``, one thread. Exits with 1 if
+recompute in single precision needs more than 1.5 GB.
 """
 
+import itertools
 import resource
 import subprocess
 import sys
@@ -20,16 +21,17 @@ LIMIT_GB = 1.5
 
 def main() -> int:
     peaks = {}
-    for recompute in (False, True):
-        command = [sys.executable, __file__, str(int(recompute))]
+    for bf16, recompute in itertools.product((False, True), repeat=2):
+        command = [sys.executable, __file__, str(int(recompute)), str(int(bf16))]
         out = subprocess.run(command, check=True, capture_output=True, text=True)
         peak, seconds = map(float, out.stdout.split())
-        peaks[recompute] = peak
-        print(f"recompute={recompute!s:5}  peak {peak:.2f} GB  {seconds:.1f} CPU s")
-    return int(peaks[True] > LIMIT_GB)
+        peaks[recompute, bf16] = peak
+        about = f"recompute={recompute!s:5}  bf16={bf16!s:5}"
+        print(f"{about}  peak {peak:.2f} GB  {seconds:.1f} CPU s", flush=True)
+    return int(peaks[True, False] > LIMIT_GB)
 
 
-def train(*, recompute: bool) -> None:
+def train(*, recompute: bool, bf16: bool) -> None:
     from cpexplore.learning import FitConfig, fit
     from cpexplore.learning.data import WalkSet
     from cpexplore.models import STGCN, STGCNConfig
@@ -47,7 +49,7 @@ def train(*, recompute: bool) -> None:
         patient=torch.arange(n),
     )
     config = STGCNConfig.preset("paper", recompute=recompute)
-    recipe = FitConfig(epochs=2, batch_size=32)
+    recipe = FitConfig(epochs=2, batch_size=32, bf16=bf16)
     started = time.process_time()
     fit(STGCN(config, adjacency("body_25")), walks, inner=walks, config=recipe)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
@@ -56,6 +58,7 @@ def train(*, recompute: bool) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        train(recompute=bool(int(sys.argv[1])))
+        recompute, bf16 = (bool(int(value)) for value in sys.argv[1:])
+        train(recompute=recompute, bf16=bf16)
     else:
         sys.exit(main())

@@ -87,7 +87,7 @@ def draw_probabilities(figure, run: Run, walk_id: str) -> pd.DataFrame:
 def draw_boxes(ax: Axes, run: Run) -> None:
     """Boxes and arrows of the two steps."""
     config = run.config
-    n_features = int(run.selection.groupby(["seed", "fold"])["kept"].sum().median())
+    n_features = run.selection["feature"].nunique()
     length, v = config["windows"]["length"], len(run.saliency["keypoint"])
     box(
         ax,
@@ -104,7 +104,7 @@ def draw_boxes(ax: Axes, run: Run) -> None:
     box(
         ax,
         (0.80, 0.73),
-        f"gait features\ntop {n_features} by joint\ncontribution",
+        f"gait features\n{n_features} core, ranked\nby their joints",
         colour=CLINICAL,
     )
     box(
@@ -113,7 +113,7 @@ def draw_boxes(ax: Axes, run: Run) -> None:
         "joint tokens\npool over time\n" + r"$f_s\in\mathbb{R}^{256}$",
         colour=SKELETON,
     )
-    box(ax, (0.80, 0.27), "feature\ncross-attention\nboth directions", colour=FUSION)
+    box(ax, (0.80, 0.27), "cross-attention\nboth directions,\n+ ordinal logit", colour=FUSION)
     box(
         ax,
         (0.61, 0.27),
@@ -139,7 +139,7 @@ def draw_boxes(ax: Axes, run: Run) -> None:
     ax.text(
         0.005,
         0.96,
-        "Step 1  pre-train, find the joints, choose the features",
+        "Step 1  pre-train, find the joints, derive the features",
         fontweight="bold",
         va="center",
     )

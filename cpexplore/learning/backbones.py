@@ -70,6 +70,7 @@ class LastBlocks(nn.Module):
         return (self.network.input_norm, *self.network.blocks[: self.n_frozen])
 
     def train(self, mode: bool = True) -> "LastBlocks":  # noqa: FBT001, FBT002
+        """Set the mode of the last blocks; the others stay in evaluation mode."""
         super().train(mode)
         for module in self.frozen:
             module.eval()

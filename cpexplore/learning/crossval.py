@@ -62,8 +62,8 @@ def cross_validate(
         Of the cohort; cut here by default.
     select : callable, optional
         ``select(skeleton model, inner windows, inner index)`` returns a table with
-        ``feature``, ``kept`` and ``score``: what the fusions of a fold may use. All
-        features by default.
+        ``feature``, ``kept`` and ``score``: what ``fusion_selected_features`` and its
+        control may use. All features by default, as for the other fusions.
     backbones : Run or path, optional
         A finished run with the same folds whose trained skeleton networks are taken as
         they are, so that fusions can be compared without training them again.

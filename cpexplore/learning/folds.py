@@ -31,7 +31,7 @@ from cpexplore.learning.fold_models import (
 )
 from cpexplore.learning.fold_task import FoldTask, inner_split
 from cpexplore.learning.scaling import FeatureScaler
-from cpexplore.learning.tabular import TabularModel, fit_tabular, level_shares
+from cpexplore.learning.tabular import fit_tabular, level_shares
 from cpexplore.learning.threads import one_thread
 from cpexplore.learning.training import (
     FitConfig,
@@ -42,14 +42,16 @@ from cpexplore.learning.training import (
     seeded,
 )
 from cpexplore.learning.variants import BACKBONES, TABULAR, Variant
+from cpexplore.models.baselines import TabularModel
 from cpexplore.models.fusion import FusionClassifier
+from cpexplore.models.ordinal import OrdinalLogit
 from cpexplore.runs import write_table
 from cpexplore.skeleton import mirror_index
 
 PARTS = ("learn", "inner", "held_out")
 """Learn from, stop and calibrate by, be scored on."""
 
-_SELECTED = ("selected", "random", "shuffled")
+_SELECTED = ("selected", "random")
 """What a variant may see that depends on the fold's selection."""
 
 
@@ -87,6 +89,7 @@ class Fold:
         self.history: list[pd.DataFrame] = []
         self.temperature: dict[str, float] = {}
         self._maps: dict[str, dict[str, WalkSet]] = {}
+        self._ordinal: dict[str, OrdinalLogit] = {}
 
     def run(self) -> None:
         """Train and ask every model, then write what the fold found out."""
@@ -256,6 +259,7 @@ class Fold:
             map_dim=spec.backbone.embed_dim,
             modality_dropout=spec.fusion.modality_dropout * variant.modality_dropout,
             answer=variant.answer or spec.fusion.answer,
+            offset=spec.fusion.offset and variant.offset,
         )
         keypoints = self.task.windows.keypoint
         seed_of = f"fusion_{variant.fusion}" if variant.fine_tuned else name
@@ -267,6 +271,8 @@ class Fold:
             part: replace(maps, features=self.scores(part, scaler, variant.features))
             for part, maps in self.maps(variant.backbone).items()
         }
+        if network.offset is not None:
+            network.offset.load(self.ordinal(variant.features, parts))
         recipe = spec.fit
         if variant.loss is not None:
             recipe = replace(recipe, loss=replace(recipe.loss, name=variant.loss))
@@ -274,6 +280,14 @@ class Fold:
         if variant.fine_tuned:
             return self.fine_tuned(name, variant.backbone, frozen, parts)
         return frozen, parts  # type: ignore[return-value]
+
+    def ordinal(self, features: str, parts: dict[str, WalkSet]) -> OrdinalLogit:
+        """The model from which the fusions of these features start."""
+        if features not in self._ordinal:
+            scores = {p: parts[p].features.double().numpy() for p in PARTS[:2]}
+            model = self.table_model("features_ordinal", scores)
+            self._ordinal[features] = model  # type: ignore[assignment]
+        return self._ordinal[features]
 
     def fine_tuned(
         self, name: str, kind: str, fusion: nn.Module, parts: dict[str, WalkSet]
@@ -287,18 +301,9 @@ class Fold:
         recipe = replace(recipe, learning_rate=recipe.learning_rate / 10)
         network, backbone = copy.deepcopy(fusion), self.backbones[BACKBONES[kind]]
         network.backbone = LastBlocks(backbone, n_blocks=2)  # type: ignore[arg-type]
-        windows = {
-            part: replace(seen[part], features=parts[part].features)
-            for part in PARTS[:2]
-        }
-        network = self.fit(f"{name}_blocks", network, windows, recipe=recipe).model
-        tuned = {
-            part: replace(
-                cache_maps(network.backbone, seen[part]),  # type: ignore[arg-type]
-                features=parts[part].features,
-            )
-            for part in PARTS[1:]
-        }
+        seen = {p: replace(seen[p], features=parts[p].features) for p in PARTS}
+        network = self.fit(f"{name}_blocks", network, seen, recipe=recipe).model
+        tuned = {p: cache_maps(network.backbone, seen[p]) for p in PARTS[1:]}  # type: ignore[arg-type]
         candidates = (fusion, parts), (network, tuned)
         losses = [judge(model, p["inner"])["inner_loss"] for model, p in candidates]
         return candidates[int(np.argmin(losses))]  # type: ignore[return-value]
@@ -364,14 +369,7 @@ class Fold:
         if "features_logit" in self.task.spec.models:
             scores = self.table_scores("features_logit")
             logit = self.table_model("features_logit", scores)
-        temperature = {
-            name: self.temperature.get(name, 1.0)
-            for name in (
-                *self.backbones,
-                *fusions,
-                *(["features_logit"] if logit else []),
-            )
-        }
+        kept = [*self.backbones, *fusions, *(["features_logit"] if logit else [])]
         return FoldModels(
             seed=self.task.seed,
             fold=self.task.fold,
@@ -380,7 +378,7 @@ class Fold:
             fusions=fusions,
             logit=logit,  # type: ignore[arg-type]
             scaler=self.scaler,
-            temperature=temperature,
+            temperature={name: self.temperature.get(name, 1.0) for name in kept},
             priors=self.priors,
             backbone=self.task.spec.backbone,
         )

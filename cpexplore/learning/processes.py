@@ -18,6 +18,11 @@ _PATIENCE = timedelta(days=7)
 """How long a process waits for those that still train."""
 
 
+def n_processes() -> int:
+    """How many processes the launcher says were started together."""
+    return max(int(os.environ.get(name, "1")) for name in _SIZES)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Team:
     """The processes that work on one study, and this one's place among them."""
@@ -28,7 +33,7 @@ class Team:
     @classmethod
     def join(cls) -> "Team":
         """Find the others, by what the launcher left in the environment."""
-        if max(int(os.environ.get(name, "1")) for name in _SIZES) < 2:
+        if n_processes() < 2:
             return cls()
         from accelerate import PartialState
 

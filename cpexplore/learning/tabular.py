@@ -1,23 +1,13 @@
 """Models of a table in a fold: which name is fitted how."""
 
-from typing import Protocol
-
 import numpy as np
 
 from cpexplore import gmfcs
-from cpexplore.models.baselines import fit_boosting, fit_logit
+from cpexplore.models.baselines import TabularModel, fit_boosting, fit_logit
 from cpexplore.models.ordinal import fit_ordinal
 
 Labelled = tuple[np.ndarray, np.ndarray]
 """Standard scores (W, F), NaN where missing, and level codes (W,)."""
-
-
-class TabularModel(Protocol):
-    """A fitted model of a table."""
-
-    def log_proba(self, scores: np.ndarray) -> np.ndarray:
-        """Log-probabilities (W, 4) for standard scores (W, F), NaN where missing."""
-        ...
 
 
 def fit_tabular(

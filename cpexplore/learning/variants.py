@@ -50,10 +50,12 @@ class Variant:
     """A key of :data:`BACKBONES`."""
     fusion: str | None = None
     """How features join the skeleton; None for the skeleton alone."""
-    features: str = "selected"
-    """``selected`` by attribution; ``all``; ``random`` (as many, drawn blindly);
-    ``shuffled`` (selected, but of another walk); ``legs``, all that need no keypoint
-    of head, trunk or arms."""
+    features: str = "all"
+    """``all``; ``selected`` by attribution; ``random`` (as many, drawn blindly);
+    ``shuffled`` (of another walk); ``legs``, all that need no keypoint of head, trunk
+    or arms."""
+    offset: bool = True
+    """Whether a fusion starts from a proportional-odds model of its features."""
     modality_dropout: bool = True
     """Whether streams are dropped while training."""
     loss: str | None = None
@@ -72,7 +74,10 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         "fusion_no_modality_dropout": Variant(
             fusion="cross_attention", modality_dropout=False
         ),
-        "fusion_all_features": Variant(fusion="cross_attention", features="all"),
+        "fusion_no_offset": Variant(fusion="cross_attention", offset=False),
+        "fusion_selected_features": Variant(
+            fusion="cross_attention", features="selected"
+        ),
         "fusion_random_features": Variant(fusion="cross_attention", features="random"),
         "fusion_shuffled_features": Variant(
             fusion="cross_attention", features="shuffled"
@@ -97,10 +102,12 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
 
 DEFAULT_MODELS = (
     *TABULAR[:5],
+    "features_ordinal",
     "skeleton",
     "fusion_cross_attention",
     "fusion_concat",
     "fusion_late",
+    "fusion_selected_features",
 )
 """What :func:`cpexplore.learning.cross_validate` trains unless told otherwise."""
 

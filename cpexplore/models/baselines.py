@@ -1,7 +1,8 @@
 """What every network must beat: models of tables, without a skeleton."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 from scipy import special
@@ -13,6 +14,17 @@ STRENGTHS = (0.003, 0.03, 0.3, 3.0)
 
 FLOOR = 1e-4
 """Least probability of a level."""
+
+
+class TabularModel(Protocol):
+    """A fitted model of a table."""
+
+    def log_proba(self, scores: np.ndarray) -> np.ndarray:
+        """Log-probabilities (W, 4) for standard scores (W, F), NaN where missing."""
+        ...
+
+
+Fitted = TypeVar("Fitted", bound=TabularModel)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +89,16 @@ def fit_logit(
         _fit_logit(scores, target, strength=c, n_levels=n_levels, balance=balance)
         for c in STRENGTHS
     ]
-    rows = np.arange(len(inner[1]))
-    losses = [-model.log_proba(inner[0])[rows, inner[1]].mean() for model in candidates]
-    return candidates[int(np.argmin(losses))]
+    return likeliest(candidates, *inner)
+
+
+def likeliest(
+    candidates: Sequence[Fitted], scores: np.ndarray, target: np.ndarray
+) -> Fitted:
+    """The model under which the levels of other walks are most likely."""
+    rows = np.arange(len(target))
+    likelihood = [model.log_proba(scores)[rows, target].mean() for model in candidates]
+    return candidates[int(np.argmax(likelihood))]
 
 
 def fit_boosting(

@@ -2,8 +2,9 @@
 
 Skeleton stream: one token per keypoint, from the time-averaged ST-GCN map. Clinical
 stream: one token per gait feature. They look at each other, are pooled to
-f_s and f_c in R^256 and answer together. NaN means missing everywhere: one feature, or
-a whole stream of a walk without windows.
+f_s and f_c in R^256 and answer together, on top of what a fitted proportional-odds
+model of the features says. NaN means missing everywhere: one feature, or a whole stream
+of a walk without windows.
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,14 @@ import xarray as xr
 from torch import Tensor, nn
 
 from cpexplore._validation import check_option, check_range
-from cpexplore.models.mixing import HEADS, BottleneckMixer, CrossMixer, VectorMixer
-from cpexplore.models.ordinal import ANSWERS, make_head
+from cpexplore.models.mixing import (
+    HEADS,
+    BottleneckMixer,
+    CrossMixer,
+    LateHead,
+    VectorMixer,
+)
+from cpexplore.models.ordinal import ANSWERS, OrdinalOffset, make_head
 
 FUSIONS = (
     "cross_attention",
@@ -62,6 +69,9 @@ class FusionConfig:
     """Dropout on tokens, embeddings and attention, 0 to below 1."""
     modality_dropout: float = 0.3
     """Chance that a training example loses one of its streams, 0 to below 1."""
+    offset: bool = True
+    """Whether answers are added to those of a proportional-odds model of the features,
+    fitted beforehand: a network then only learns what that model gets wrong."""
     answer: str = "levels"
     """How to answer, one of :data:`cpexplore.models.ordinal.ANSWERS`."""
 
@@ -161,7 +171,9 @@ class FusionClassifier(nn.Module):
     -----
     Differs from the paper: it fuses one vector per stream, where attention over a
     single key cannot learn; here keypoints and features are tokens. The residuals are
-    gated by tanh(0) = 0 at first, so training starts from plain concatenation.
+    gated by tanh(0) = 0 at first, so training starts from plain concatenation. The
+    paper has no offset. With one, the last layers that it is added to are 0 at first,
+    so training starts from its answer; until ``offset.load`` it says nothing.
     """
 
     def __init__(
@@ -183,9 +195,15 @@ class FusionClassifier(nn.Module):
         self.vector_mixer = _vector_mixer(config)
         self.dropout = nn.Dropout(config.dropout)
         make = partial(make_head, n_levels=config.n_levels, answer=config.answer)
-        self.head_s, self.head_c = make(config.embed_dim), make(config.embed_dim)
+        self.head_s = make(config.embed_dim)
+        make = partial(make, at_zero=config.offset)
+        self.head_c = make(config.embed_dim)
         head = HEADS.get(config.fusion, HEADS["concat"])
         self.head = head(config.embed_dim, make=make)
+        self.offset = None
+        if config.offset:
+            n_features = len(self.features)
+            self.offset = OrdinalOffset(n_features, n_levels=config.n_levels)
 
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
         """Answer with logits.
@@ -206,21 +224,31 @@ class FusionClassifier(nn.Module):
 
     def outputs(self, x: Tensor, features: Tensor) -> FusionOutput:
         """Answer with the fused logits, each stream's own, and both embeddings."""
-        s, c = self.tokens(x, features)
+        maps = self.joint_maps(x)
+        drop_s, drop_c = self._dropped(len(maps), device=maps.device)
+        s, c = self._tokens(maps, features, drop_s=drop_s, drop_c=drop_c)
         if self.token_mixer is not None:
             s, c = self.token_mixer(s, c)
         f_s, f_c = self.pool_s(s), self.pool_c(c)
         if self.vector_mixer is not None:
             f_s, f_c = self.vector_mixer(f_s, f_c)
         f_s, f_c = self.dropout(f_s), self.dropout(f_c)
-        alone_s, alone_c = self.head_s(f_s), self.head_c(f_c)
+        offset = 0.0 if self.offset is None else self.offset(features, drop=drop_c)
+        alone_s, alone_c = self.head_s(f_s), self.head_c(f_c) + offset
         logits = self.head(f_s, f_c, alone_s=alone_s, alone_c=alone_c)
+        if not isinstance(self.head, LateHead):  # which heard it from alone_c
+            logits = logits + offset
         return FusionOutput(logits, alone_s, alone_c, f_s, f_c)
 
     def tokens(self, x: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens of both streams: (N, V, D) and (N, F, D)."""
         maps = self.joint_maps(x)
         drop_s, drop_c = self._dropped(len(maps), device=maps.device)
+        return self._tokens(maps, features, drop_s=drop_s, drop_c=drop_c)
+
+    def _tokens(
+        self, maps: Tensor, features: Tensor, *, drop_s: Tensor, drop_c: Tensor
+    ) -> tuple[Tensor, Tensor]:
         s = self.keypoint_tokens(maps, drop=drop_s)
         c = self.feature_tokens(features, drop=drop_c)
         return self.dropout(s), self.dropout(c)

@@ -1,23 +1,36 @@
 """Answers and models that know that levels have an order."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import optimize
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cpexplore.models.baselines import FLOOR, STRENGTHS, class_weights, design
+from cpexplore.models.baselines import (
+    FLOOR,
+    STRENGTHS,
+    class_weights,
+    design,
+    likeliest,
+)
 
 ANSWERS = ("levels", "corn", "proportional_odds")
 """How a network may answer: with a logit per level, with the odds of going beyond each
 level in turn, or with one severity between thresholds. The last two give
 log-probabilities, which serve as logits."""
 
+_PACE = 10.0
+"""Steps of thresholds per step of a weight: an optimiser moves all parameters alike,
+but one severity spans many units of the log-odds."""
 
-def make_head(width: int, *, n_levels: int, answer: str = "levels") -> nn.Linear:
+
+def make_head(
+    width: int, *, n_levels: int, answer: str = "levels", at_zero: bool = False
+) -> nn.Linear:
     """Make the last layer of a network: (N, width) to (N, n_levels).
 
     Parameters
@@ -28,9 +41,16 @@ def make_head(width: int, *, n_levels: int, answer: str = "levels") -> nn.Linear
         Number of levels, >= 2.
     answer : str
         One of :data:`ANSWERS`.
+    at_zero : bool
+        Whether its weights start at 0.
     """
     heads = {"corn": CornHead, "proportional_odds": SeverityHead}
-    return heads.get(answer, nn.Linear)(width, n_levels)
+    head = heads.get(answer, nn.Linear)(width, n_levels)
+    if at_zero:
+        nn.init.zeros_(head.weight)
+        if head.bias is not None:
+            nn.init.zeros_(head.bias)
+    return head
 
 
 class CornHead(nn.Linear):
@@ -48,11 +68,13 @@ class SeverityHead(nn.Linear):
 
     def __init__(self, width: int, n_levels: int) -> None:
         super().__init__(width, 1, bias=False)
-        self.thresholds = nn.Parameter(torch.zeros(n_levels - 1))
+        start = torch.full((n_levels - 1,), math.log(3.0))
+        start[0] = 1.5 * (2 - n_levels)
+        self.thresholds = nn.Parameter(start / _PACE)
 
     def forward(self, input: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
         severity = super().forward(input)[:, 0]
-        return threshold_log_proba(severity, ascending(self.thresholds))
+        return threshold_log_proba(severity, ascending(_PACE * self.thresholds))
 
 
 def exceedance_log_proba(logits: Float[Tensor, "N K-1"]) -> Float[Tensor, "N K"]:
@@ -98,6 +120,42 @@ class OrdinalLogit:
         return np.log(proba / proba.sum(1, keepdims=True))
 
 
+class OrdinalOffset(nn.Module):
+    """What a fitted proportional-odds model says, for a network to add to.
+
+    The same for all levels until :meth:`load` is called, and 0 for a walk of which no
+    feature is known. It does not learn.
+
+    Parameters
+    ----------
+    n_features, n_levels : int
+        Of the model to come.
+    """
+
+    coef: Tensor  # (2 F,)
+    thresholds: Tensor  # (L - 1,)
+
+    def __init__(self, n_features: int, *, n_levels: int) -> None:
+        super().__init__()
+        share = torch.arange(1, n_levels) / n_levels
+        self.register_buffer("coef", torch.zeros(2 * n_features))
+        self.register_buffer("thresholds", share.logit())
+
+    def load(self, model: OrdinalLogit) -> None:
+        """Take over a fitted model of the same features."""
+        self.coef.copy_(torch.as_tensor(model.coef))
+        self.thresholds.copy_(torch.as_tensor(model.thresholds))
+
+    def forward(
+        self, scores: Float[Tensor, "N F"], *, drop: Bool[Tensor, " N"]
+    ) -> Float[Tensor, "N L"]:
+        """Log-probabilities; 0 for the walks of ``drop``."""
+        missing = scores.isnan()
+        x = torch.cat([scores.nan_to_num(0.0), missing.to(scores.dtype)], dim=1)
+        log_proba = threshold_log_proba(x @ self.coef, self.thresholds)
+        return torch.where((drop | missing.all(1))[:, None], 0.0, log_proba)
+
+
 def fit_ordinal(
     scores: np.ndarray,
     target: np.ndarray,
@@ -126,13 +184,11 @@ def fit_ordinal(
     weights = class_weights(target, balance=balance)
     weight = torch.tensor([weights[level] for level in target.tolist()])
     data = torch.tensor(design(scores)), torch.tensor(target)
-    rows = np.arange(len(inner[1]))
     candidates = [
         _fit(*data, weight=weight, strength=strength, n_levels=n_levels)
         for strength in STRENGTHS
     ]
-    losses = [-model.log_proba(inner[0])[rows, inner[1]].mean() for model in candidates]
-    return candidates[int(np.argmin(losses))]
+    return likeliest(candidates, *inner)
 
 
 def _fit(

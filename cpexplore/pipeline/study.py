@@ -22,6 +22,7 @@ from cpexplore._validation import check_option, check_range
 from cpexplore.cohort import Cohort, make_folds
 from cpexplore.io.files import write_atomic
 from cpexplore.io.store import write_store
+from cpexplore.learning.processes import n_processes
 from cpexplore.models import STGCNConfig
 from cpexplore.pipeline.calibrating import calibration_tables
 from cpexplore.pipeline.records import claim, config_of, environment
@@ -130,12 +131,17 @@ def run(
     ------
     ValueError
         If ``preset`` is unknown, no walk has a level, the cohort is too small for the
-        folds, or ``out`` holds another study.
+        folds, ``out`` holds another study, or several processes were launched.
     FileExistsError
         If ``out`` holds something that is no run.
     """
     check_option("preset", preset, PRESETS)
     check_range("folds", folds, low=2)
+    if n_processes() > 1:
+        raise ValueError(
+            "A whole study must run in one process; only `learning.cross_validate` "
+            f"shares its folds, and {n_processes()} were launched. Use `n_jobs`."
+        )
     study = Study(
         cohort=_with_levels(cohort),
         out=Path(out),

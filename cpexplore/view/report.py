@@ -314,7 +314,8 @@ def _selection_note(selection: pd.DataFrame) -> str:
     return (
         f"Inside each of the {len(kept)} training sets the joint ranking kept "
         f"{span} of "
-        f"{selection['feature'].nunique()} core features; listed is in how many."
+        f"{selection['feature'].nunique()} core features; listed is in how many. Only the "
+        f"model {model_label('fusion_selected_features')!r} was confined to them."
     )
 
 

@@ -11,6 +11,7 @@ from torch import nn
 from cpexplore.models import STGCN, FusionClassifier, FusionConfig, STGCNConfig
 from cpexplore.models.fusion import FUSIONS
 from cpexplore.models.mixing import GatedAttention
+from cpexplore.models.ordinal import OrdinalLogit
 from cpexplore.skeleton import adjacency, keypoint_set
 
 KEYPOINTS = keypoint_set("coco_17").keypoints
@@ -18,9 +19,11 @@ FEATURES = ("speed_llps", "knee_rom_mean_deg", "cadence_spm")
 DEGENERATE = {"norm_asker", "in_proj"}
 
 
-def make_fusion(fusion: str = "cross_attention", **changes) -> FusionClassifier:
+def make_fusion(
+    fusion: str = "cross_attention", *, offset: bool = False, **changes
+) -> FusionClassifier:
     torch.manual_seed(0)
-    config = FusionConfig(fusion=fusion, map_dim=32, **changes)
+    config = FusionConfig(fusion=fusion, map_dim=32, offset=offset, **changes)
     return FusionClassifier(config, keypoints=KEYPOINTS, features=FEATURES)
 
 
@@ -91,6 +94,48 @@ def test_evaluation_is_deterministic_and_state_round_trips(fusion, batch):
     twin.load_state_dict(model.state_dict())
     assert torch.equal(model(*batch), model(*batch))
     assert torch.equal(model(*batch), twin(*batch))
+
+
+@pytest.fixture
+def ordinal() -> OrdinalLogit:
+    rng = np.random.default_rng(2)
+    return OrdinalLogit(coef=rng.normal(size=6), thresholds=np.array([-1.0, 0.2, 2.0]))
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_training_starts_from_the_answer_of_the_offset(fusion, ordinal, batch):
+    model = make_fusion(fusion, offset=True).eval()
+    model.offset.load(ordinal)
+    out = model.outputs(*batch)
+    known = torch.tensor(ordinal.log_proba(batch[1].numpy()), dtype=torch.float32)
+    torch.testing.assert_close(out.clinical_logits, known, atol=2e-4, rtol=1e-3)
+    if fusion == "late":
+        known = (out.skeleton_logits.softmax(1) + known.exp()).div(2).log()
+    torch.testing.assert_close(out.logits, known, atol=2e-4, rtol=1e-3)
+
+
+def test_an_offset_says_nothing_before_it_is_fitted_or_without_features(ordinal, batch):
+    model = make_fusion(offset=True).eval()
+    even = torch.full((6, 4), 0.25)
+    torch.testing.assert_close(model(*batch).softmax(1), even)
+    model.offset.load(ordinal)
+    nothing = torch.full_like(batch[1], torch.nan)
+    torch.testing.assert_close(model(batch[0], nothing).softmax(1), even)
+    dropped = model.offset(batch[1], drop=torch.tensor([True] + 5 * [False]))
+    assert (dropped == 0).all(1).tolist() == [True] + 5 * [False]
+
+
+def test_an_offset_stays_as_it_was_fitted(ordinal):
+    model = make_fusion(offset=True)
+    learning = {name for name, _ in model.named_parameters()}
+    assert not any(name.startswith("offset") for name in learning)
+    model.offset.load(ordinal)
+    twin = make_fusion(offset=True)
+    twin.load_state_dict(model.state_dict())
+    torch.testing.assert_close(twin.offset.coef, model.offset.coef)
+    other = OrdinalLogit(coef=np.zeros(4), thresholds=ordinal.thresholds)
+    with pytest.raises(RuntimeError, match="must match the size"):
+        model.offset.load(other)
 
 
 def test_missing_is_a_token_and_not_zero(batch):
