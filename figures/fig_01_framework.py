@@ -113,7 +113,8 @@ def draw_boxes(ax: Axes, run: Run) -> None:
         "joint tokens\npool over time\n" + r"$f_s\in\mathbb{R}^{256}$",
         colour=SKELETON,
     )
-    box(ax, (0.80, 0.27), "cross-attention\nboth directions,\n+ ordinal logit", colour=FUSION)
+    answer = "cross-attention\nboth directions,\n+ ordinal logit"
+    box(ax, (0.80, 0.27), answer, colour=FUSION)
     box(
         ax,
         (0.61, 0.27),

@@ -209,13 +209,7 @@ class Fold:
     @cached_property
     def selection(self) -> pd.DataFrame:
         """``seed, fold, feature, kept, score`` of the features of this fold."""
-        usable = list(self.scaler.columns)
-        if not usable:
-            raise ValueError(
-                "`features` must have a column that varies and is present in at least "
-                f"60 % of the training walks of fold {self.task.fold}; got none of "
-                f"{self.task.features.shape[1]}."
-            )
+        usable = self.columns("all")
         if self.task.select is None:
             table = pd.DataFrame({"feature": usable, "kept": True, "score": np.nan})
         else:
@@ -237,7 +231,13 @@ class Fold:
     def columns(self, features: str) -> list[str]:
         """The features that a variant may see."""
         usable = list(self.scaler.columns)
-        if features == "all":
+        if not usable:
+            raise ValueError(
+                "`features` must have a column that varies and is present in at least "
+                f"60 % of the training walks of fold {self.task.fold}; got none of "
+                f"{self.task.features.shape[1]}."
+            )
+        if features in ("all", "shuffled"):
             return usable
         if features == "legs":
             return lower_body(usable)

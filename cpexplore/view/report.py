@@ -313,9 +313,9 @@ def _selection_note(selection: pd.DataFrame) -> str:
     span = " to ".join(str(number) for number in sorted({min(kept), max(kept)}))
     return (
         f"Inside each of the {len(kept)} training sets the joint ranking kept "
-        f"{span} of "
-        f"{selection['feature'].nunique()} core features; listed is in how many. Only the "
-        f"model {model_label('fusion_selected_features')!r} was confined to them."
+        f"{span} of {selection['feature'].nunique()} core features; listed is in how "
+        f"many. Only the model {model_label('fusion_selected_features')!r} was "
+        "confined to them."
     )
 
 

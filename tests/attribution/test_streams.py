@@ -21,6 +21,8 @@ def fusion():
     model = FusionClassifier(
         FusionConfig(), keypoints=COCO, features=FEATURES, backbone=backbone
     )
+    for head in (model.head.answer, model.head_c):  # with an offset they start at 0
+        head.reset_parameters()
     return model.train()
 
 

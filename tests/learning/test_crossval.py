@@ -136,13 +136,15 @@ def test_a_held_out_childs_data_change_no_other_childs_answer(run, study, tmp_pa
     windows = study.windows.select(np.arange(len(study.windows)))
     windows.x[np.isin(windows.walk_id, fold["walk_id"])] = 7.0
     arguments = study_arguments(study) | {"features": spoiled, "windows": windows}
-    spec = replace(study.spec, models=("features_logit", "skeleton"))
+    spec = replace(study.spec, models=("features_ordinal", "skeleton", "fusion_concat"))
     other = cross_validate(study.cohort, spec, out=tmp_path / "r", **arguments)
     models = [load_fold_models(r)[0] for r in (run, other)]
     assert models[0].scaler == models[1].scaler
-    assert models[0].temperature["skeleton"] == models[1].temperature["skeleton"]
-    a, b = (m.backbones["skeleton"].state_dict() for m in models)
-    assert all(torch.equal(a[name], b[name]) for name in a)
+    for name in ("skeleton", "fusion_concat"):
+        assert models[0].temperature[name] == models[1].temperature[name]
+        a, b = (m.networks[name].state_dict() for m in models)
+        assert all(torch.equal(a[key], b[key]) for key in a)
+    assert models[0].fusions["fusion_concat"].offset.coef.abs().max() > 0
 
 
 @pytest.mark.slow
@@ -187,13 +189,16 @@ def test_saved_models_give_the_out_of_fold_answers(run, study):
         assert set(answer.index.levels[0]) == {
             "skeleton",
             *(f"fusion_{name}" for name in ("cross_attention", "concat", "late")),
+            "fusion_selected_features",
             "features_logit",
         }
         np.testing.assert_allclose(
             answer[P], expected.loc[answer.index, P], rtol=1e-4, atol=1e-6
         )
-        fusion = models.fusions["fusion_cross_attention"]
-        assert fusion.features == ("speed_llps", "knee_rom_mean_deg")
+        fusions = models.fusions
+        selected = fusions["fusion_selected_features"].features
+        assert selected == ("speed_llps", "knee_rom_mean_deg")
+        assert set(selected) < set(fusions["fusion_cross_attention"].features)
 
 
 def test_a_directory_of_another_study_is_refused(run, study):

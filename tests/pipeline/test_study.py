@@ -1,5 +1,6 @@
 """The whole method on a small simulated cohort."""
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +20,12 @@ MODELS = {
     "speed_only",
     "metadata_only",
     "features_logit",
+    "features_ordinal",
     "skeleton",
     "fusion_cross_attention",
     "fusion_concat",
     "fusion_late",
+    "fusion_selected_features",
 }
 
 
@@ -155,3 +158,15 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(small_run, tmp_path):
 
 def _statistics(run: Path) -> list[str]:
     return [f"statistics/{file.name}" for file in (run / "statistics").iterdir()]
+
+
+def test_a_whole_study_in_several_processes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    message = (
+        "A whole study must run in one process; only `learning.cross_validate` shares "
+        "its folds, and 2 were launched. Use `n_jobs`."
+    )
+    cohort = pipeline.load_cohort("simulated", n_patients=40)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        pipeline.run(cohort, out=tmp_path)
+    assert not list(tmp_path.iterdir())

@@ -20,7 +20,7 @@ SECTIONS = [
     "Paired differences",
     "Which joints the skeleton network looks at",
     "Which gait features go with the level",
-    "Features that the joints chose for the fusion",
+    "Features that the joints chose",
     "What could not be computed",
     "Limits",
 ]
