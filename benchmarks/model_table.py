@@ -191,22 +191,22 @@ def core_features(cohort: Cohort, file: Path, *, n_jobs: int) -> pd.DataFrame:
     return pd.read_parquet(file)[gait.feature_columns(core=True).index.tolist()]
 
 
-def summarise(out: Path) -> dict[str, pd.DataFrame]:
+def summarise(out: Path, stages: tuple[Stage, ...] = STAGES) -> dict[str, pd.DataFrame]:
     """Join the finished stages of each world and size: scores and paired differences.
 
     Children of different cohorts are different children; they are resampled together.
     Two models are compared on the splits that both were trained on.
     """
-    done = [stage for stage in STAGES if is_done(stage, out)]
+    done = [stage for stage in stages if is_done(stage, out)]
     groups: dict[tuple[str, int], list[Stage]] = {}
     for stage in done:
         groups.setdefault((stage.world, stage.patients), []).append(stage)
     scores, differences, by_cohort = [], [], []
-    for (world, patients), stages in groups.items():
-        oof = pd.concat([predictions(s, out) for s in stages], ignore_index=True)
+    for (world, patients), group in groups.items():
+        oof = pd.concat([predictions(s, out) for s in group], ignore_index=True)
         oof = with_streams(oof)
         about = {"world": world, "patients": patients}
-        seconds = seconds_per_epoch(stages, out)
+        seconds = seconds_per_epoch(group, out)
         for model, rows in oof.groupby("model", sort=False):
             told = about | counts(rows) | {"seconds_per_epoch": seconds.get(model)}
             scores.append(score(rows).assign(**told))

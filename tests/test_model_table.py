@@ -1,0 +1,89 @@
+"""How the stages of `benchmarks/model_table.py` become one table."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import model_table
+from model_table import Stage, summarise
+
+
+def answers(models: dict[str, float], *, seed: int, n: int = 40) -> pd.DataFrame:
+    """One walk of each of ``n`` children; a model is right with a probability."""
+    rng = np.random.default_rng(seed)
+    tables = []
+    for model, share in models.items():
+        right = rng.random(n) < share
+        proba = np.where(right[:, None], [0.97, 0.01, 0.01, 0.01], 0.25)
+        proba[~right] = [0.01, 0.97, 0.01, 0.01]
+        table = pd.DataFrame(proba, columns=["p_I", "p_II", "p_III", "p_IV"])
+        ids = {name: [f"{name}{i}" for i in range(n)] for name in ("walk", "patient")}
+        tables.append(
+            table.assign(
+                walk_id=ids["walk"],
+                patient_id=ids["patient"],
+                gmfcs=pd.Categorical(["I"] * n, ["I", "II", "III", "IV"], ordered=True),
+                model=model,
+                seed=0,
+                fold=np.arange(n) % 5,
+                n_windows=1,
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+@pytest.fixture
+def stages(tmp_path):
+    """Two cohorts; on the first, the skeleton alone was trained a second time."""
+
+    def stage(cohort_seed: int, models: dict[str, float], **more) -> Stage:
+        made = Stage(world="standard", cohort_seed=cohort_seed, patients=40, **more)
+        folder = tmp_path / made.name
+        folder.mkdir()
+        answers(models, seed=cohort_seed).to_parquet(folder / "oof.parquet")
+        (folder / "metrics.parquet").touch()
+        return made
+
+    both = {"skeleton": 0.5, "fusion_cross_attention": 0.9}
+    return (
+        stage(1, both, part="extra"),
+        stage(2, both, part="extra"),
+        stage(1, {"skeleton": 0.5}, part="extra", seed=1),
+        Stage(world="standard", cohort_seed=3, patients=40, part="not run"),
+    )
+
+
+def test_children_of_different_cohorts_stay_apart(stages, tmp_path):
+    scores = summarise(tmp_path, stages)["scores"]
+    accuracy = scores[scores["metric"] == "accuracy"].set_index("model")
+    assert accuracy.loc["skeleton", "n_patients"] == 80
+    assert accuracy["cohorts"].tolist() == [2, 2]
+    assert accuracy.loc["skeleton", "trainings"] == 2
+    assert accuracy.loc["fusion_cross_attention", "trainings"] == 1
+
+
+def test_two_models_are_compared_on_the_splits_of_both(stages, tmp_path):
+    tables = summarise(tmp_path, stages)
+    joined = tables["differences"].query("metric == 'accuracy'").iloc[0]
+    apart = tables["by_cohort"].query("metric == 'accuracy'")
+    assert joined["trainings"] == 1
+    assert joined["n_walks"] == 80
+    assert joined["estimate"] == pytest.approx(apart["estimate"].mean())
+    assert joined["ci_low"] < joined["estimate"] < joined["ci_high"]
+    assert np.isnan(joined["p_folds"])
+    assert apart["cohort_seed"].tolist() == [1, 2]
+    assert apart["p_folds"].notna().all()
+
+
+def test_streams_are_averaged_where_all_of_them_were_trained():
+    oof = answers(dict.fromkeys(model_table.STREAMS, 0.8), seed=0)
+    again = answers({"skeleton": 0.8}, seed=0).assign(seed=1)
+    both = model_table.with_streams(pd.concat([oof, again], ignore_index=True))
+    mean = both[both["model"] == "skeleton_streams"]
+    assert len(mean) == 40
+    assert set(mean["seed"]) == {0}
+    assert model_table.with_streams(again) is again
