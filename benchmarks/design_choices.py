@@ -3,8 +3,9 @@
     python benchmarks/design_choices.py --out runs/design
 
 Simulated children, 200 on each of three cohorts (seeds 11 to 13): does a fusion gain by
-starting from an ordinal logit of the features, and by seeing all features instead of
-those that the joints choose? Each cohort is a resumable run of a few minutes.
+starting from an ordinal logit of the features (or by answering in an ordered way), and
+by seeing all features instead of those that the joints, or a lot, choose? Each cohort
+is a resumable run of a few minutes.
 """
 
 import argparse
@@ -18,7 +19,9 @@ MODELS = (
     "fusion_cross_attention",
     "fusion_no_offset",
     "fusion_selected_features",
+    "fusion_random_features",
     "fusion_proportional_odds",
+    "fusion_corn",
 )
 
 STAGES = tuple(

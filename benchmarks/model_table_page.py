@@ -18,6 +18,7 @@ HEADLINES = (
     ("fusion_cross_attention", "features_ordinal"),
     ("fusion_cross_attention", "fusion_concat"),
     ("fusion_cross_attention", "fusion_late"),
+    ("fusion_cross_attention", "fusion_selected_features"),
     ("skeleton", "skeleton_legs"),
     ("fusion_legs", "skeleton_legs"),
 )

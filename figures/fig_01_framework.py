@@ -1,6 +1,7 @@
 """Figure 1: the framework, drawn from one walk of the run and its own saliency."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,9 +39,11 @@ def box(ax: Axes, centre: tuple[float, float], text: str, *, colour: str) -> Non
     ax.text(x, y, text, ha="center", va="center", linespacing=1.35)
 
 
-def arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+def arrow(
+    ax: Axes, start: tuple[float, float], end: tuple[float, float], **style: Any
+) -> None:
     """A thin arrow between two points."""
-    style = {"arrowstyle": "-|>", "mutation_scale": 7, "color": "0.35", "lw": 0.8}
+    style |= {"arrowstyle": "-|>", "mutation_scale": 7, "color": "0.35", "lw": 0.8}
     ax.add_patch(FancyArrowPatch(start, end, shrinkA=0, shrinkB=0, **style))
 
 
@@ -118,25 +121,22 @@ def draw_boxes(ax: Axes, run: Run) -> None:
     box(
         ax,
         (0.61, 0.27),
-        "feature tokens\nMLP\n" + r"$f_c\in\mathbb{R}^{256}$",
+        "feature tokens\npool\n" + r"$f_c\in\mathbb{R}^{256}$",
         colour=CLINICAL,
     )
     for start, end in (
         ((0.165, 0.73), (0.182, 0.73)),
         ((0.318, 0.73), (0.352, 0.73)),
         ((0.488, 0.73), (0.585, 0.73)),
-        ((0.68, 0.73), (0.732, 0.73)),
         ((0.42, 0.625), (0.42, 0.375)),
         ((0.80, 0.625), (0.63, 0.375)),
+        ((0.80, 0.625), (0.80, 0.375)),
         ((0.678, 0.27), (0.732, 0.27)),
         ((0.868, 0.27), (0.9, 0.27)),
     ):
         arrow(ax, start, end)
-    bend = {"arrowstyle": "-|>", "mutation_scale": 7, "color": "0.35", "lw": 0.8}
-    path = FancyArrowPatch(
-        (0.42, 0.165), (0.79, 0.165), connectionstyle="arc3,rad=0.25", **bend
-    )
-    ax.add_patch(path)
+    arrow(ax, (0.68, 0.73), (0.732, 0.73), linestyle="--")  # ranks, chooses nothing
+    arrow(ax, (0.42, 0.165), (0.79, 0.165), connectionstyle="arc3,rad=0.25")
     ax.text(
         0.005,
         0.96,

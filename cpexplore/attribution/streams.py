@@ -49,7 +49,8 @@ def stream_shapley(
         One row per window: ``walk_id, neither`` (the logit when both streams are
         missing), ``skeleton, clinical`` (exact Shapley values; the three add up to the
         logit) and ``interaction``, what the streams say together beyond what each says
-        alone. A stream is taken away as in training: by its tokens for "missing".
+        alone. A stream is taken away as in training: by its tokens for "missing", the
+        clinical one with its offset.
 
     Raises
     ------

@@ -243,7 +243,7 @@ def load_fold(file: Path) -> FoldModels:
     fusions = {}
     for name, saved in content["fusions"].items():
         fusion = FusionClassifier(
-            FusionConfig(**saved["config"]),
+            FusionConfig(**{"offset": False} | saved["config"]),  # older runs had none
             keypoints=keypoint_set(keypoints).keypoints,
             features=saved["features"],
         )

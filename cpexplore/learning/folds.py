@@ -272,7 +272,7 @@ class Fold:
             for part, maps in self.maps(variant.backbone).items()
         }
         if network.offset is not None:
-            network.offset.load(self.ordinal(variant.features, parts))
+            network.offset.load(self.offset_of(variant.features, parts))
         recipe = spec.fit
         if variant.loss is not None:
             recipe = replace(recipe, loss=replace(recipe.loss, name=variant.loss))
@@ -281,8 +281,11 @@ class Fold:
             return self.fine_tuned(name, variant.backbone, frozen, parts)
         return frozen, parts  # type: ignore[return-value]
 
-    def ordinal(self, features: str, parts: dict[str, WalkSet]) -> OrdinalLogit:
-        """The model from which the fusions of these features start."""
+    def offset_of(self, features: str, parts: dict[str, WalkSet]) -> OrdinalLogit:
+        """The model from which the fusions of these features start.
+
+        The inner part chooses its penalty, and later when the fusion stops.
+        """
         if features not in self._ordinal:
             scores = {p: parts[p].features.double().numpy() for p in PARTS[:2]}
             model = self.table_model("features_ordinal", scores)
@@ -297,7 +300,7 @@ class Fold:
         A tenth of the learning rate: everything that learns has learned before. The
         inner part has also stopped both trainings, which favours the longer one.
         """
-        recipe, seen = self.task.spec.fit, self.seen(kind)
+        seen, recipe = self.seen(kind), self.task.spec.fit
         recipe = replace(recipe, learning_rate=recipe.learning_rate / 10)
         network, backbone = copy.deepcopy(fusion), self.backbones[BACKBONES[kind]]
         network.backbone = LastBlocks(backbone, n_blocks=2)  # type: ignore[arg-type]
@@ -352,9 +355,8 @@ class Fold:
     def models(self, fusions: dict[str, FusionClassifier]) -> FoldModels:
         """Everything that is needed to ask the fold's models again.
 
-        A fusion of shuffled features is a control of the table; it is not kept, for
-        asked again it would be given the right ones. Nor is one with a backbone of its
-        own.
+        Not kept are a fusion of shuffled features, which asked again would be given the
+        right ones, and one with a backbone of its own.
         """
         networks = self.task.spec.networks
         fusions = {

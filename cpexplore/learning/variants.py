@@ -55,7 +55,8 @@ class Variant:
     ``shuffled`` (of another walk); ``legs``, all that need no keypoint of head, trunk
     or arms."""
     offset: bool = True
-    """Whether a fusion starts from a proportional-odds model of its features."""
+    """Whether a fusion starts from a proportional-odds model of its features. The one
+    of ``concat`` without is the published peer: pooled vectors side by side."""
     modality_dropout: bool = True
     """Whether streams are dropped while training."""
     loss: str | None = None
@@ -75,6 +76,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             fusion="cross_attention", modality_dropout=False
         ),
         "fusion_no_offset": Variant(fusion="cross_attention", offset=False),
+        "fusion_concat_no_offset": Variant(fusion="concat", offset=False),
         "fusion_selected_features": Variant(
             fusion="cross_attention", features="selected"
         ),
@@ -91,7 +93,9 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
             if loss != "cross_entropy"
         },
         **{
-            f"fusion_{answer}": Variant(fusion="cross_attention", answer=answer)
+            f"fusion_{answer}": Variant(
+                fusion="cross_attention", answer=answer, offset=False
+            )
             for answer in ANSWERS
             if answer != "levels"
         },

@@ -123,8 +123,8 @@ class OrdinalLogit:
 class OrdinalOffset(nn.Module):
     """What a fitted proportional-odds model says, for a network to add to.
 
-    The same for all levels until :meth:`load` is called, and 0 for a walk of which no
-    feature is known. It does not learn.
+    Log-probabilities less their mean over the levels, so that 0 says nothing: before
+    :meth:`load`, and for a walk of which no feature is known. It does not learn.
 
     Parameters
     ----------
@@ -149,11 +149,14 @@ class OrdinalOffset(nn.Module):
     def forward(
         self, scores: Float[Tensor, "N F"], *, drop: Bool[Tensor, " N"]
     ) -> Float[Tensor, "N L"]:
-        """Log-probabilities; 0 for the walks of ``drop``."""
+        """Logits of the levels; 0 for the walks of ``drop``."""
         missing = scores.isnan()
         x = torch.cat([scores.nan_to_num(0.0), missing.to(scores.dtype)], dim=1)
-        log_proba = threshold_log_proba(x @ self.coef, self.thresholds)
-        return torch.where((drop | missing.all(1))[:, None], 0.0, log_proba)
+        severity = (x * self.coef).sum(1)  # a product would be rounded by autocast
+        log_proba = threshold_log_proba(severity, self.thresholds)
+        log_proba = log_proba.clamp(min=math.log(FLOOR))
+        logits = log_proba - log_proba.mean(1, keepdim=True)
+        return torch.where((drop | missing.all(1))[:, None], 0.0, logits)
 
 
 def fit_ordinal(
@@ -211,10 +214,10 @@ def _fit(
     found = optimize.minimize(
         loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000}
     )
-    if found.status == 1:
+    if found.status != 0 and np.abs(found.jac).max() > 1e-3 * len(x):
         raise ValueError(
-            "The proportional-odds model must converge; it did not in 1000 steps. Look "
-            "for features that are nearly copies of each other."
+            "The proportional-odds model must converge; it did not. Look for features "
+            "that are nearly copies of each other."
         )
     coef, free = np.split(found.x, [n_columns])
     return OrdinalLogit(coef=coef, thresholds=ascending(torch.tensor(free)).numpy())

@@ -10,6 +10,7 @@ from cpexplore.view.labels import model_label
 from cpexplore.view.tables import rows_where
 
 FUSION, SKELETON, MAJORITY = "fusion_cross_attention", "skeleton", "majority"
+ORDINAL, SELECTED = "features_ordinal", "fusion_selected_features"
 
 _METRICS = {
     "accuracy": "accuracy",

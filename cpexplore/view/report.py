@@ -18,6 +18,8 @@ from cpexplore.view.labels import feature_label, model_label
 from cpexplore.view.model_grids import (
     FUSION,
     MAJORITY,
+    ORDINAL,
+    SELECTED,
     SKELETON,
     difference_grid,
     further_grid,
@@ -93,7 +95,7 @@ def write_report(run: Run, *, out: Path | None = None) -> Path:
         players=_players(run),
         association=_association_grid(run),
         feature_plots=_feature_plots(run),
-        selection_note=_selection_note(run.selection),
+        selection_note=_selection_note(run),
         selection=_selection_grid(run.selection),
         missing=_missing_grid(run.features, run.feature_reasons),
         questions=question_grid(run.statistics),
@@ -147,7 +149,7 @@ def headline(run: Run) -> str:
         f"{_percent(metrics.loc[SKELETON])}{_chance(metrics)}. "
         f"The paired difference is {html.number(points['estimate'], 1)} points "
         f"[{html.number(points['ci_low'], 1)}, {html.number(points['ci_high'], 1)}]: "
-        f"{verdict}."
+        f"{verdict}.{_beyond_its_start(run)}"
     )
 
 
@@ -308,15 +310,32 @@ def _feature_plots(run: Run) -> list[html.Picture]:
     ]
 
 
-def _selection_note(selection: pd.DataFrame) -> str:
-    kept = pd.Series(selection.groupby(["seed", "fold"])["kept"].sum())
-    span = " to ".join(str(number) for number in sorted({min(kept), max(kept)}))
-    return (
-        f"Inside each of the {len(kept)} training sets the joint ranking kept "
-        f"{span} of {selection['feature'].nunique()} core features; listed is in how "
-        f"many. Only the model {model_label('fusion_selected_features')!r} was "
-        "confined to them."
+def _beyond_its_start(run: Run) -> str:
+    """What fusion adds to the model of the features that it starts from."""
+    found = rows_where(
+        run.comparisons, model_a=FUSION, model_b=ORDINAL, metric="accuracy"
     )
+    if found.empty:
+        return ""
+    points = 100 * found.iloc[0][["estimate", "ci_low", "ci_high"]].astype(float)
+    number, low, high = (html.number(value, 1) for value in points)
+    return (
+        " To the ordinal logit of the gait features, from which it starts, it adds "
+        f"{number} points [{low}, {high}]."
+    )
+
+
+def _selection_note(run: Run) -> str:
+    kept = pd.Series(run.selection.groupby(["seed", "fold"])["kept"].sum())
+    span = " to ".join(str(number) for number in sorted({min(kept), max(kept)}))
+    note = (
+        f"Inside each of the {len(kept)} training sets the joint ranking kept "
+        f"{span} of {run.selection['feature'].nunique()} core features; listed is in "
+        "how many."
+    )
+    if SELECTED in set(run.metrics["model"]):
+        note += f" Only the model {model_label(SELECTED)!r} was confined to them."
+    return note
 
 
 def _selection_grid(selection: pd.DataFrame) -> html.Grid:

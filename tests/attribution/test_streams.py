@@ -7,6 +7,7 @@ import torch
 
 from cpexplore.attribution import feature_attribution, stream_shapley
 from cpexplore.models import STGCN, FusionClassifier, FusionConfig, STGCNConfig
+from cpexplore.models.ordinal import OrdinalLogit
 from cpexplore.skeleton import KEYPOINT_SETS, adjacency
 from cpexplore.windows import Windows
 
@@ -54,6 +55,23 @@ def logit(fusion, windows, features, level):
         logits = fusion.eval()(x, torch.tensor(scores, dtype=torch.float32))
     fusion.train()
     return logits.numpy()[:, level]
+
+
+def test_features_that_are_sure_of_a_level_speak_for_it(fusion, windows, features):
+    coef = np.array([4.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    model = OrdinalLogit(coef=coef, thresholds=np.array([-6.0, 0.0, 6.0]))
+    for head in (fusion.head.answer, fusion.head_c):
+        torch.nn.init.zeros_(head.weight)
+        torch.nn.init.zeros_(head.bias)
+    fusion.offset.load(model)
+    sure = features.assign(**{FEATURES[0]: 2.25})  # severity 9: surely the last level
+    said = {
+        level: stream_shapley(fusion, windows, sure, target=level)["clinical"]
+        for level in range(4)
+    }
+    assert (said[3] > 1).all()
+    assert (said[0] < -1).all()
+    assert (said[3] > said[2]).all()
 
 
 def test_streams_add_up_to_the_logit(fusion, windows, features):

@@ -201,6 +201,23 @@ def test_saved_models_give_the_out_of_fold_answers(run, study):
         assert set(selected) < set(fusions["fusion_cross_attention"].features)
 
 
+def test_a_fusion_starts_from_the_ordinal_logit_of_the_table(run, study):
+    for models in load_fold_models(run):
+        fusion = models.fusions["fusion_cross_attention"]
+        answers = run.oof.query("model == 'features_ordinal' and fold == @models.fold")
+        answers = answers.set_index("walk_id")[P]
+        scores = models.scores(
+            study.features.loc[answers.index], model="fusion_cross_attention"
+        )
+        none = torch.zeros(len(scores), dtype=torch.bool)
+        start = fusion.offset(torch.tensor(scores), drop=none).numpy()
+        told = np.log(answers.to_numpy())
+        told -= told.mean(axis=1, keepdims=True)
+        temperature = (start * told).sum() / (told**2).sum()
+        assert temperature > 0
+        np.testing.assert_allclose(start, told * temperature, atol=0.05)
+
+
 def test_a_directory_of_another_study_is_refused(run, study):
     spec = replace(study.spec, models=("majority",))
     message = (

@@ -18,6 +18,7 @@ from cpexplore.learning.checkpoints import load_tensors, save_tensors
 from cpexplore.learning.data import WalkSet, cache_maps, make_walk_set, mirror_features
 from cpexplore.learning.training import one_cycle, seeded
 from cpexplore.models import STGCN, FusionClassifier, FusionConfig, STGCNConfig
+from cpexplore.models.ordinal import OrdinalLogit
 from cpexplore.skeleton import adjacency, keypoint_set, mirror_index
 
 SMALL = STGCNConfig(blocks=((8, 2),), embed_dim=16, dropout=0.2, separable=True)
@@ -187,8 +188,13 @@ def test_skeleton_and_fusion_learn_a_planted_signal(sets):
         cache_maps(backbone.model, learn, mirror=mirror),
         cache_maps(backbone.model, inner),
     ]
+    thresholds = np.array([-1.0, 0.0, 1.0])
+    fusion.offset.load(OrdinalLogit(coef=np.full(6, 0.1), thresholds=thresholds))
     result = fit(fusion, maps[0], inner=maps[1], augment=AUGMENT, config=config)
     assert result.history["inner_accuracy"].max() > 0.6
+    after, before = (model.offset.state_dict() for model in (result.model, fusion))
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert not torch.equal(result.model.head.answer.weight, torch.zeros(4, 512))
     log_proba = predict(result.model, maps[1])
     assert log_proba.isfinite().all()  # also of the walk without a window
 

@@ -11,7 +11,7 @@ from torch import nn
 from cpexplore.models import STGCN, FusionClassifier, FusionConfig, STGCNConfig
 from cpexplore.models.fusion import FUSIONS
 from cpexplore.models.mixing import GatedAttention
-from cpexplore.models.ordinal import OrdinalLogit
+from cpexplore.models.ordinal import OrdinalLogit, OrdinalOffset
 from cpexplore.skeleton import adjacency, keypoint_set
 
 KEYPOINTS = keypoint_set("coco_17").keypoints
@@ -43,10 +43,19 @@ def batch() -> tuple[torch.Tensor, torch.Tensor]:
     return maps, features
 
 
+def open_heads(model: FusionClassifier) -> None:
+    """Draw the last layers, which are 0 with an offset, as without one."""
+    for head in (model.head_c, getattr(model.head, "answer", None)):
+        if head is not None:
+            head.reset_parameters()
+
+
+@pytest.mark.parametrize("offset", [False, True])
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_every_fusion_answers_and_trains_every_parameter(fusion, batch):
-    model = make_fusion(fusion, modality_dropout=0.0)
+def test_every_fusion_answers_and_trains_every_parameter(fusion, offset, batch):
+    model = make_fusion(fusion, offset=offset, modality_dropout=0.0)
     open_gates(model)
+    open_heads(model)
     out = model.outputs(*batch)
     assert out.logits.shape == out.skeleton_logits.shape == (6, 4)
     assert out.f_s.shape == out.f_c.shape == (6, 256)
@@ -107,35 +116,44 @@ def test_training_starts_from_the_answer_of_the_offset(fusion, ordinal, batch):
     model = make_fusion(fusion, offset=True).eval()
     model.offset.load(ordinal)
     out = model.outputs(*batch)
-    known = torch.tensor(ordinal.log_proba(batch[1].numpy()), dtype=torch.float32)
-    torch.testing.assert_close(out.clinical_logits, known, atol=2e-4, rtol=1e-3)
+    known = torch.tensor(ordinal.log_proba(batch[1].numpy())).float().exp()
+    torch.testing.assert_close(out.clinical_logits.softmax(1), known)
     if fusion == "late":
-        known = (out.skeleton_logits.softmax(1) + known.exp()).div(2).log()
-    torch.testing.assert_close(out.logits, known, atol=2e-4, rtol=1e-3)
+        known = (out.skeleton_logits.softmax(1) + known) / 2
+    torch.testing.assert_close(out.logits.softmax(1), known)
 
 
 def test_an_offset_says_nothing_before_it_is_fitted_or_without_features(ordinal, batch):
     model = make_fusion(offset=True).eval()
-    even = torch.full((6, 4), 0.25)
-    torch.testing.assert_close(model(*batch).softmax(1), even)
-    model.offset.load(ordinal)
     nothing = torch.full_like(batch[1], torch.nan)
-    torch.testing.assert_close(model(batch[0], nothing).softmax(1), even)
+    torch.testing.assert_close(model(*batch), torch.zeros(6, 4))
+    model.offset.load(ordinal)
+    assert model(*batch).abs().amax(1).min() > 0.1
+    torch.testing.assert_close(model(batch[0], nothing), torch.zeros(6, 4))
     dropped = model.offset(batch[1], drop=torch.tensor([True] + 5 * [False]))
     assert (dropped == 0).all(1).tolist() == [True] + 5 * [False]
 
 
-def test_an_offset_stays_as_it_was_fitted(ordinal):
-    model = make_fusion(offset=True)
-    learning = {name for name, _ in model.named_parameters()}
-    assert not any(name.startswith("offset") for name in learning)
-    model.offset.load(ordinal)
-    twin = make_fusion(offset=True)
-    twin.load_state_dict(model.state_dict())
-    torch.testing.assert_close(twin.offset.coef, model.offset.coef)
-    other = OrdinalLogit(coef=np.zeros(4), thresholds=ordinal.thresholds)
-    with pytest.raises(RuntimeError, match="must match the size"):
-        model.offset.load(other)
+def test_an_offset_is_never_surer_than_the_model_it_is(batch):
+    sure = OrdinalLogit(coef=np.full(6, 50.0), thresholds=np.array([-1.0, 0.2, 20.0]))
+    layer = OrdinalOffset(3, n_levels=4)
+    layer.load(sure)
+    logits = layer(batch[1], drop=torch.zeros(6, dtype=torch.bool))
+    known = torch.tensor(sure.log_proba(batch[1].numpy())).float().exp()
+    torch.testing.assert_close(logits.softmax(1), known, atol=1e-4, rtol=1e-3)
+    assert logits.amax(1).max() < 7.0
+    with torch.autocast("cpu", torch.bfloat16):
+        again = layer(batch[1], drop=torch.zeros(6, dtype=torch.bool))
+    torch.testing.assert_close(again, logits)
+
+
+def test_an_offset_is_for_answers_with_a_logit_per_level():
+    message = (
+        "`offset` must be False for an answer that is ordered itself; got `answer` "
+        "'corn'."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        FusionConfig(answer="corn")
 
 
 def test_missing_is_a_token_and_not_zero(batch):
