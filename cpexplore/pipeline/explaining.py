@@ -154,8 +154,12 @@ def contributions(
     variants.index = pd.Index(["", *used], name="walk_id")
     for name in used:
         variants.loc[name, name] = medians[name]
-    answers = mean_prediction(models, _repeated(windows, variants.index), variants)
-    answers = answers.query("model == @FUSION").set_index("walk_id")
+    fusions = [
+        replace(m, backbones={}, fusions={FUSION: m.fusions[FUSION]}, logit=None)
+        for m in models
+    ]
+    answers = mean_prediction(fusions, _repeated(windows, variants.index), variants)
+    answers = answers.set_index("walk_id")
     levels = np.arange(1, len(gmfcs.LEVELS) + 1)
     expected = pd.Series(answers[_PROBABILITIES] @ levels)
     table = pd.DataFrame(

@@ -78,7 +78,7 @@ _TOP = 8
 _FEATURE_NOTE = (
     "The effect of a feature is how much the fusion's expected level rises when the "
     "feature goes from the cohort's median to this walk's value, all else unchanged; "
-    f"listed are the {_TOP} largest."
+    f"listed are the {_TOP} largest. Features that say nearly the same share an effect."
 )
 
 
