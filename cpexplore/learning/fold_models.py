@@ -86,7 +86,10 @@ class FoldModels:
             {"gmfcs": None, "patient_id": features.index}, index=features.index
         )
         walks = make_walk_set(index, windows)
-        answers = {name: self._ask(name, walks, features) for name in self.networks}
+        maps: dict[int, WalkSet] = {}  # fusions of one backbone share them
+        answers = {
+            name: self._ask(name, walks, features, maps) for name in self.networks
+        }
         if self.logit is not None:
             answers["features_logit"] = self.logit.log_proba(
                 self.scaler.transform(features)
@@ -107,14 +110,22 @@ class FoldModels:
             ignore_index=True,
         )
 
-    def _ask(self, name: str, walks: WalkSet, features: pd.DataFrame) -> np.ndarray:
+    def _ask(
+        self,
+        name: str,
+        walks: WalkSet,
+        features: pd.DataFrame,
+        maps: dict[int, WalkSet],
+    ) -> np.ndarray:
         walks = seen_by(walks, VARIANTS[name].backbone, self.keypoint_set)
         if name in self.backbones:
             return predict(self.backbones[name], walks).numpy()
         fusion = self.fusions[name]
-        maps = cache_maps(fusion.backbone, walks)  # type: ignore[arg-type]
+        backbone = id(fusion.backbone)
+        if backbone not in maps:
+            maps[backbone] = cache_maps(fusion.backbone, walks)  # type: ignore[arg-type]
         scores = torch.tensor(self.scores(features, model=name))
-        return predict(fusion, replace(maps, features=scores)).numpy()
+        return predict(fusion, replace(maps[backbone], features=scores)).numpy()
 
 
 def finish(
