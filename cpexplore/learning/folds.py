@@ -282,10 +282,7 @@ class Fold:
         return frozen, parts  # type: ignore[return-value]
 
     def offset_of(self, features: str, parts: dict[str, WalkSet]) -> OrdinalLogit:
-        """The model from which the fusions of these features start.
-
-        The inner part chooses its penalty, and later when the fusion stops.
-        """
+        """The model from which fusions start; the inner part chooses its penalty."""
         if features not in self._ordinal:
             scores = {p: parts[p].features.double().numpy() for p in PARTS[:2]}
             model = self.table_model("features_ordinal", scores)
