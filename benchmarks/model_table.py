@@ -2,11 +2,12 @@
 
     python benchmarks/model_table.py --out runs/table
 
-Stages, each a resumable run of its own: the main models in four worlds, on three
-cohorts each; all models on one cohort of the public size, the main ones trained three
-times. Beside the models stands the
-oracle, the better of two classifiers that are given what truly happened instead of
-keypoints. Simulated children: the table is about the methods.
+Stages, each a resumable run of its own: on three cohorts of a quarter of the public
+size, the main models in four worlds, those that see only legs, and the streams; on one
+cohort of the public size, all fusions, controls and peers, the main models trained
+three times. Beside the models stands the oracle, the better of two classifiers that are
+given what truly happened instead of keypoints. Simulated children: the table is about
+the methods.
 """
 
 import argparse
@@ -97,8 +98,9 @@ STAGES = (
     ),
     *(
         Stage(
-            world="standard", cohort_seed=seed, patients=200, part="legs", models=LEGS
+            world="standard", cohort_seed=seed, patients=200, part=part, models=models
         )
+        for part, models in (("legs", LEGS), ("streams", STREAMS[1:]))
         for seed in COHORT_SEEDS
     ),
     *(at_public_size("main", seed=seed) for seed in (0, 1, 2)),
@@ -113,11 +115,9 @@ STAGES = (
         backbones="standard_797_1_main_0",
     ),
     at_public_size("peers", models=("skeleton_triplet", "cnn")),
-    at_public_size("bone", models=STREAMS[1:2]),
-    at_public_size("motion", models=STREAMS[2:]),
-    at_public_size("legs", models=LEGS),
 )
-"""A quarter of the patients shows the worlds; the public size, every model."""
+"""A quarter of the patients shows the worlds, what the upper body gives and what bones
+and motion add; the public size, the fusions and the peers."""
 
 
 def main() -> None:
