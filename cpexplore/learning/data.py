@@ -1,5 +1,6 @@
 """What models are trained on: windows and features of walks, as tensors."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -44,6 +45,15 @@ class WalkSet:
         """(4,): share of each level among the walks."""
         known = self.target[self.target >= 0]
         return torch.bincount(known, minlength=len(gmfcs.LEVELS)) / max(1, len(known))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of everything in it."""
+        digest = hashlib.sha256("\n".join(self.walk_id).encode())
+        for name in ("x", "row", "features", "target", "patient"):
+            value: Tensor = getattr(self, name)
+            digest.update(f"{name} {tuple(value.shape)}".encode())
+            digest.update(np.ascontiguousarray(value.numpy()).tobytes())
+        return digest.hexdigest()
 
     def draw(self, generator: torch.Generator) -> Tensor:
         """Draw one random window of every walk that has any, in random order."""

@@ -30,6 +30,7 @@ from cpexplore.learning.fold_models import (
     save_fold_models,
 )
 from cpexplore.learning.fold_task import FoldTask, inner_split
+from cpexplore.learning.fusions import make_fusion
 from cpexplore.learning.scaling import FeatureScaler
 from cpexplore.learning.tabular import fit_tabular, level_shares
 from cpexplore.learning.threads import one_thread
@@ -97,7 +98,7 @@ class Fold:
         answers = {
             name: self.tabular(name) for name in task.spec.models if name in TABULAR
         }
-        fusions: dict[str, FusionClassifier] = {}
+        fusions: dict[str, nn.Module] = {}
         networks = task.spec.networks
         for name, variant in networks.items():
             if variant.fusion is None:
@@ -249,29 +250,21 @@ class Fold:
 
     def fusion(
         self, name: str, variant: Variant
-    ) -> tuple[FusionClassifier, dict[str, WalkSet]]:
+    ) -> tuple[nn.Module, dict[str, WalkSet]]:
         """Train a fusion on cached maps; returns it with what it was asked about."""
         spec = self.task.spec
         scaler = self.scaler.select(self.columns(variant.features))
-        config = replace(
-            spec.fusion,
-            fusion=variant.fusion,
-            map_dim=spec.backbone.embed_dim,
-            modality_dropout=spec.fusion.modality_dropout * variant.modality_dropout,
-            answer=variant.answer or spec.fusion.answer,
-            offset=spec.fusion.offset and variant.offset,
-        )
         keypoints = self.task.windows.keypoint
         seed_of = f"fusion_{variant.fusion}" if variant.fine_tuned else name
         with seeded(self.task.number(seed_of)):
-            network = FusionClassifier(
-                config, keypoints=keypoints, features=scaler.columns
+            network = make_fusion(
+                variant, spec, keypoints=keypoints, features=scaler.columns
             )
         parts = {
             part: replace(maps, features=self.scores(part, scaler, variant.features))
             for part, maps in self.maps(variant.backbone).items()
         }
-        if network.offset is not None:
+        if isinstance(network, FusionClassifier) and network.offset is not None:
             network.offset.load(self.offset_of(variant.features, parts))
         recipe = spec.fit
         if variant.loss is not None:
@@ -279,7 +272,7 @@ class Fold:
         frozen = self.fit(name, network, parts, recipe=recipe, seed_of=seed_of).model
         if variant.fine_tuned:
             return self.fine_tuned(name, variant.backbone, frozen, parts)
-        return frozen, parts  # type: ignore[return-value]
+        return frozen, parts
 
     def offset_of(self, features: str, parts: dict[str, WalkSet]) -> OrdinalLogit:
         """The model from which fusions start; the inner part chooses its penalty."""
@@ -291,7 +284,7 @@ class Fold:
 
     def fine_tuned(
         self, name: str, kind: str, fusion: nn.Module, parts: dict[str, WalkSet]
-    ) -> tuple[FusionClassifier, dict[str, WalkSet]]:
+    ) -> tuple[nn.Module, dict[str, WalkSet]]:
         """Train the backbone's last blocks too, unless the inner part is against it.
 
         A tenth of the learning rate: everything that learns has learned before. The
@@ -306,7 +299,7 @@ class Fold:
         tuned = {p: cache_maps(network.backbone, seen[p]) for p in PARTS[1:]}  # type: ignore[arg-type]
         candidates = (fusion, parts), (network, tuned)
         losses = [judge(model, p["inner"])["inner_loss"] for model, p in candidates]
-        return candidates[int(np.argmin(losses))]  # type: ignore[return-value]
+        return candidates[int(np.argmin(losses))]
 
     def scores(self, part: str, scaler: FeatureScaler, features: str) -> torch.Tensor:
         """Standard scores of a part; of the wrong walks for ``shuffled``."""
@@ -349,32 +342,34 @@ class Fold:
         self.history.append(result.history.assign(**seed_fold))
         return result
 
-    def models(self, fusions: dict[str, FusionClassifier]) -> FoldModels:
+    def models(self, fusions: dict[str, nn.Module]) -> FoldModels:
         """Everything that is needed to ask the fold's models again.
 
         Not kept are a fusion of shuffled features, which asked again would be given the
-        right ones, and one with a backbone of its own.
+        right ones, one with a backbone of its own, and the pooled peer.
         """
         networks = self.task.spec.networks
-        fusions = {
+        kept_fusions = {
             name: fusion
             for name, fusion in fusions.items()
-            if networks[name].features != "shuffled" and not networks[name].fine_tuned
+            if isinstance(fusion, FusionClassifier)
+            and networks[name].features != "shuffled"
+            and not networks[name].fine_tuned
         }
-        for name, fusion in fusions.items():
+        for name, fusion in kept_fusions.items():
             kind = networks[name].backbone
             fusion.backbone = self.backbones[BACKBONES[kind]]
         logit = None
         if "features_logit" in self.task.spec.models:
             scores = self.table_scores("features_logit")
             logit = self.table_model("features_logit", scores)
-        kept = [*self.backbones, *fusions, *(["features_logit"] if logit else [])]
+        kept = [*self.backbones, *kept_fusions, *(["features_logit"] if logit else [])]
         return FoldModels(
             seed=self.task.seed,
             fold=self.task.fold,
             keypoint_set=self.task.keypoint_set,
             backbones=self.backbones,
-            fusions=fusions,
+            fusions=kept_fusions,
             logit=logit,  # type: ignore[arg-type]
             scaler=self.scaler,
             temperature={name: self.temperature.get(name, 1.0) for name in kept},

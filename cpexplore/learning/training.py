@@ -26,6 +26,7 @@ from cpexplore.learning.data import WalkSet
 from cpexplore.learning.threads import return_freed_memory
 from cpexplore.models.fusion import FusionClassifier
 from cpexplore.models.losses import Criterion, LossConfig, make_criterion, triplet
+from cpexplore.models.peers import PooledConcat
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +151,7 @@ def fit(
     ------
     ValueError
         If there is nothing to learn from, training diverges, or the checkpoint is
-        damaged or belongs to another recipe.
+        damaged or belongs to another recipe or other walks.
     OSError
         If the checkpoint cannot be written.
     """
@@ -162,7 +163,8 @@ def fit(
         )
     if getattr(getattr(model, "config", None), "recompute", False):
         return_freed_memory()
-    state = _State(copy.deepcopy(model), config=config, seed=seed)
+    data = [walks.fingerprint() for walks in (train, inner)] if checkpoint else []
+    state = _State(copy.deepcopy(model), config=config, seed=seed, data=data)
     if checkpoint is not None and checkpoint.exists():
         state.restore(checkpoint)
     criterion = make_criterion(config.loss, train.priors)
@@ -225,9 +227,11 @@ def predict(
 
 
 def outputs(model: nn.Module, x: Tensor, features: Tensor) -> tuple[Tensor, ...]:
-    """Logits of a model, followed by those of its streams if it is a fusion."""
+    """Logits of a model, followed by those of its streams if it has any."""
     if isinstance(model, FusionClassifier):
         return model.outputs(x, features)[:3]
+    if isinstance(model, PooledConcat):
+        return (model(x, features),)
     return (model(x),)
 
 
@@ -254,8 +258,10 @@ def _check_finite(record: dict[str, float]) -> None:
 class _State:
     """Everything that changes during training and that a checkpoint keeps."""
 
-    def __init__(self, model: nn.Module, *, config: FitConfig, seed: int):
-        self.model, self.config, self.seed = model, config, seed
+    def __init__(
+        self, model: nn.Module, *, config: FitConfig, seed: int, data: list[str]
+    ):
+        self.model, self.config, self.seed, self.data = model, config, seed, data
         self.average = copy.deepcopy(model)
         self.optimizer = torch.optim.AdamW(
             model.parameters(),
@@ -276,7 +282,7 @@ class _State:
         """What a checkpoint must have been made with, to be resumed."""
         names = {k: list(v.shape) for k, v in self.model.state_dict().items()}
         recipe = {"config": asdict(self.config), "seed": self.seed, "weights": names}
-        return json.dumps(recipe, sort_keys=True)
+        return json.dumps(recipe | {"data": self.data}, sort_keys=True)
 
     def update_average(self) -> None:
         """Move the averaged weights towards the model; early steps count fully."""
@@ -311,8 +317,8 @@ class _State:
         tensors, meta = load_tensors(path)
         if meta.get("recipe") != self.recipe:
             raise ValueError(
-                f"`checkpoint` must come from the same recipe, seed and model; "
-                f"{str(path)!r} does not. Delete it or choose another file."
+                f"`checkpoint` must come from the same recipe, seed, model and "
+                f"walks; {str(path)!r} does not. Delete it or choose another file."
             )
         parts = take(tensors, prefix="state")
         self.model.load_state_dict(take(parts, prefix="model"))

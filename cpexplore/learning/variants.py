@@ -49,14 +49,15 @@ class Variant:
     backbone: str = "plain"
     """A key of :data:`BACKBONES`."""
     fusion: str | None = None
-    """How features join the skeleton; None for the skeleton alone."""
+    """How features join the skeleton, one of :data:`cpexplore.models.fusion.FUSIONS`,
+    or ``pooled``: pooled vector and features side by side, the published peer; None for
+    the skeleton alone."""
     features: str = "all"
     """``all``; ``selected`` by attribution; ``random`` (as many, drawn blindly);
     ``shuffled`` (of another walk); ``legs``, all that need no keypoint of head, trunk
     or arms."""
     offset: bool = True
-    """Whether a fusion starts from a proportional-odds model of its features. The one
-    of ``concat`` without is the published peer: pooled vectors side by side."""
+    """Whether a fusion starts from a proportional-odds model of its features."""
     modality_dropout: bool = True
     """Whether streams are dropped while training."""
     loss: str | None = None
@@ -77,6 +78,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
         ),
         "fusion_no_offset": Variant(fusion="cross_attention", offset=False),
         "fusion_concat_no_offset": Variant(fusion="concat", offset=False),
+        "pooled_concat": Variant(fusion="pooled", offset=False),
         "fusion_selected_features": Variant(
             fusion="cross_attention", features="selected"
         ),

@@ -134,12 +134,14 @@ class GatedHead(nn.Module):
 
     def __init__(self, dim: int, *, make: MakeHead):
         super().__init__()
+        self.skeleton, self.clinical = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.gate = nn.Linear(2 * dim, dim)
         self.answer = make(dim)
 
     def forward(self, f_s: Tensor, f_c: Tensor, **_: Tensor) -> Tensor:
         share = self.gate(torch.cat([f_s, f_c], dim=1)).sigmoid()
-        return self.answer(share * f_s.tanh() + (1 - share) * f_c.tanh())
+        s, c = self.skeleton(f_s).tanh(), self.clinical(f_c).tanh()
+        return self.answer(share * s + (1 - share) * c)
 
 
 class FiLMHead(nn.Module):

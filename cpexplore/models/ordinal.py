@@ -54,7 +54,11 @@ def make_head(
 
 
 class CornHead(nn.Linear):
-    """The odds of going beyond each level in turn, see :func:`exceedance_log_proba`."""
+    """The odds of going beyond each level in turn, see :func:`exceedance_log_proba`.
+
+    The cross-entropy of its levels is the sum of the published binary losses, each
+    level weighed as one; label smoothing and class weights, if asked for, come on top.
+    """
 
     def __init__(self, width: int, n_levels: int) -> None:
         super().__init__(width, n_levels - 1)

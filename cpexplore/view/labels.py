@@ -13,6 +13,7 @@ _MODELS = {
     "fusion_late": "fusion, late",
     "fusion_no_offset": "fusion, without a start from ordinal logit",
     "fusion_concat_no_offset": "concatenation, without that start",
+    "pooled_concat": "pooled ST-GCN vector beside features",
     "fusion_selected_features": "fusion, features chosen by joints",
     "fusion_random_features": "fusion, features chosen blindly",
     "fusion_shuffled_features": "fusion, features of another walk",

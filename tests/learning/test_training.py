@@ -112,11 +112,16 @@ def test_a_checkpoint_of_another_recipe_is_refused(sets, tmp_path):
     config = replace(CONFIG, epochs=1)
     fit(make_backbone(), learn, inner=inner, config=config, checkpoint=file)
     message = (
-        "`checkpoint` must come from the same recipe, seed and model; "
+        "`checkpoint` must come from the same recipe, seed, model and walks; "
         f"{str(file)!r} does not. Delete it or choose another file."
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         fit(make_backbone(), learn, inner=inner, config=CONFIG, checkpoint=file)
+    others = replace(learn, x=learn.x + 1)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        fit(make_backbone(), others, inner=inner, config=config, checkpoint=file)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        fit(make_backbone(), learn, inner=learn, config=config, checkpoint=file)
 
 
 def test_a_damaged_checkpoint_gives_one_clear_error(sets, tmp_path):

@@ -2,10 +2,16 @@
 
 import math
 
+import pytest
 import torch
 from torch import nn
 
-from cpexplore.models.peers import GaitCNN, NeighbourClassifier, _angle
+from cpexplore.models.peers import (
+    GaitCNN,
+    NeighbourClassifier,
+    PooledConcat,
+    _flexion,
+)
 from cpexplore.skeleton import keypoint_set
 
 
@@ -33,12 +39,39 @@ def test_cnn_ignores_confidence():
     assert torch.equal(model(x), model(other))
 
 
-def test_angle_of_a_constructed_knee():
-    flexion = math.radians(30)
+def test_cnn_sees_legs_only():
+    names = keypoint_set("body_25").keypoints
+    model = GaitCNN(names).eval()
+    x = torch.randn(2, 3, 32, 25)
+    for name in names:
+        other = x.clone()
+        other[..., names.index(name)] += 1
+        is_leg = name.endswith(("_hip", "_knee", "_ankle", "_big_toe"))
+        assert torch.equal(model(x), model(other)) != (is_leg and name != "mid_hip")
+
+
+@pytest.mark.parametrize("degrees", [-5.0, 0.0, 5.0, 60.0])
+def test_flexion_of_a_constructed_knee(degrees):
+    flexion = math.radians(degrees)
     hip, knee = (0.0, -1.0), (0.0, 0.0)
-    ankle = (math.sin(flexion), math.cos(flexion))
+    ankle = (-math.sin(flexion), math.cos(flexion))
     leg = torch.tensor([hip, knee, ankle]).T[None, :, None, :]  # (1, 2, 1, 3)
-    torch.testing.assert_close(_angle(leg).abs(), torch.tensor([[math.pi - flexion]]))
+    torch.testing.assert_close(_flexion(leg), torch.tensor([[flexion]]))
+
+
+def test_pooled_vector_and_features_side_by_side():
+    model = PooledConcat(("a", "b"), map_dim=8).eval()
+    maps, features = torch.randn(3, 8, 5), torch.randn(3, 2)
+    told = model(maps, features)
+    assert told.shape == (3, 4)
+    torch.testing.assert_close(model(maps.flip(2), features), told)  # pooled
+    gone = features.clone()
+    gone[0, 1] = float("nan")
+    mean = features.clone()
+    mean[0, 1] = 0
+    assert model(maps, gone).isfinite().all()
+    assert not torch.equal(model(maps, gone)[0], model(maps, mean)[0])
+    torch.testing.assert_close(model(maps, gone)[1:], told[1:])
 
 
 class Identity(nn.Module):
