@@ -52,6 +52,7 @@ def conformal_thresholds(
     oof: pd.DataFrame,
     *,
     coverage: float = 0.9,
+    assurance: float | None = None,
     groups: str = "patient_id",
     rng: np.random.Generator | int | None = 0,
 ) -> pd.Series:
@@ -63,6 +64,10 @@ def conformal_thresholds(
         Predictions of one model for walks that it was not trained on.
     coverage : float
         Wanted share of each level's children whose set holds the truth.
+    assurance : float, optional
+        Chance, over the draw of these children, that the share is at least
+        ``coverage``. By default it is so only in the mean over such draws, and with few
+        children of a level often missed by far.
     groups : str
         Column of the exchangeable unit; one random walk of each is used per level.
     rng : numpy.random.Generator, int or None
@@ -72,28 +77,37 @@ def conformal_thresholds(
     -------
     pandas.Series
         Threshold on :func:`inclusion_scores` by level; infinite (the level is always
-        in the set) where there are too few children, fewer than 9 for 90 %.
+        in the set) where there are too few children, fewer than 9 for 90 %. Where there
+        are too few for ``assurance``, fewer than 22 for 90 % of 90 %, it is the largest
+        score, the most that they can assure.
 
     Notes
     -----
     Mondrian: each level has its own quantile. One quantile for all covers the rare
     level IV too seldom. Calibrated on children that no model in question was trained
     on, the coverage of a new child of that level is guaranteed; here each fold has a
-    model of its own, so it is approximate, see :func:`conformal_sets`.
+    model of its own, so it is approximate, see :func:`conformal_sets`. With n children,
+    the share that the k-th smallest score covers is distributed as Beta(k, n + 1 - k);
+    ``assurance`` makes the threshold Wilks' distribution-free tolerance limit.
 
     References
     ----------
     Vovk, Gammerman and Shafer, Algorithmic learning in a random world, 2005.
+    Wilks, Determination of sample sizes for setting tolerance limits, Annals of
+    Mathematical Statistics 12, 1941. Vovk, Conditional validity of inductive conformal
+    predictors, Machine Learning 92, 2013.
     """
     check_columns(oof, [groups, "gmfcs", *_P], name="oof")
     check_range("coverage", coverage, low=0, high=1, inclusive=False)
+    if assurance is not None:
+        check_range("assurance", assurance, low=0, high=1, inclusive=False)
     known = oof.loc[oof["gmfcs"].notna()]
     shuffled = known.sample(frac=1, random_state=np.random.default_rng(rng))
     units = shuffled.drop_duplicates(subset=[groups, "gmfcs"])
     scores = inclusion_scores(units[_P].to_numpy("float64"))
     target = gmfcs.encode(units["gmfcs"])
     return pd.Series(
-        [_quantile(scores[target == k, k], coverage) for k in range(_K)],
+        [_quantile(scores[target == k, k], coverage, assurance) for k in range(_K)],
         index=pd.Index(gmfcs.LEVELS, name="level"),
         name="threshold",
     )
@@ -135,6 +149,7 @@ def conformal_sets(
     *,
     model: str,
     coverage: float = 0.9,
+    assurance: float | None = None,
     groups: str = "patient_id",
     rng: np.random.Generator | int | None = 0,
 ) -> pd.DataFrame:
@@ -146,7 +161,7 @@ def conformal_sets(
         As written by cross-validation.
     model : str
         Which model's predictions to use.
-    coverage, groups, rng
+    coverage, assurance, groups, rng
         As for :func:`conformal_thresholds`.
 
     Returns
@@ -179,7 +194,7 @@ def conformal_sets(
         for fold, rows in of_seed.groupby("fold"):
             others = of_seed.loc[of_seed["fold"] != fold]
             thresholds = conformal_thresholds(
-                others, coverage=coverage, groups=groups, rng=rng
+                others, coverage=coverage, assurance=assurance, groups=groups, rng=rng
             )
             parts.append(_with_sets(rows, thresholds, groups=groups))
     return pd.concat(parts, ignore_index=True)
@@ -222,10 +237,17 @@ def coverage_by_level(
     return pd.DataFrame(rows)
 
 
-def _quantile(scores: np.ndarray, coverage: float) -> float:
-    """The conformal quantile: the ceil((n + 1) coverage)-th smallest score."""
-    rank = int(np.ceil((len(scores) + 1) * coverage - 1e-9))
-    return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else np.inf
+def _quantile(scores: np.ndarray, coverage: float, assurance: float | None) -> float:
+    """The conformal quantile: the ceil((n + 1) coverage)-th smallest score, or more."""
+    n = len(scores)
+    rank = int(np.ceil((n + 1) * coverage - 1e-9))
+    if rank > n:
+        return np.inf
+    if assurance is not None:
+        ranks = np.arange(rank, n + 1)
+        enough = stats.beta.sf(coverage, ranks, n + 1 - ranks) >= assurance
+        rank = ranks[enough.argmax()] if enough.any() else n
+    return float(np.sort(scores)[rank - 1])
 
 
 def _with_sets(

@@ -56,7 +56,8 @@ def cross_validate(
     repeats : int
         How many splits, with the seeds ``seed``, ``seed + 1``, ...
     features : pandas.DataFrame, optional
-        The gait features that models may use, index ``walk_id``; by default the core
+        The gait features that models may use, a row per walk, index ``walk_id``; by
+        default the core
         features of the catalogue, extracted here.
     windows : Windows, optional
         Of the cohort; cut here by default.
@@ -84,8 +85,8 @@ def cross_validate(
     Raises
     ------
     ValueError
-        If ``out`` holds another study, ``backbones`` has other folds, or the cohort is
-        too small for the folds.
+        If ``out`` holds another study, ``backbones`` has other folds, ``features``
+        lacks a walk, or the cohort is too small for the folds.
 
     Notes
     -----
@@ -99,7 +100,7 @@ def cross_validate(
         windows = cohort.windows(n_jobs=n_jobs)
     if features is None:
         features = _core_features(cohort, n_jobs=n_jobs)
-    features = features.reindex(cohort.index.index)
+    features = _of_walks(features, cohort.index.index)
     seeds = range(seed, seed + repeats)
     splits = [make_folds(cohort.index, folds=folds, seed=each) for each in seeds]
     table = pd.concat(splits, ignore_index=True)
@@ -135,6 +136,18 @@ def cross_validate(
         _collect(out, tasks, index=cohort.index, folds=table)
     team.wait()
     return Run(out)
+
+
+def _of_walks(features: pd.DataFrame, walk_ids: pd.Index) -> pd.DataFrame:
+    """Features in the order of the walks; a walk without a row is a mistake."""
+    lacking = walk_ids.difference(features.index, sort=False)
+    if len(lacking):
+        raise ValueError(
+            "`features` must have a row for each walk with a level; "
+            f"{len(lacking)} of {len(walk_ids)} have none, the first is "
+            f"{lacking[0]!r}. Give a row of NaN to a walk without features."
+        )
+    return features.loc[walk_ids]
 
 
 def _core_features(cohort: Cohort, *, n_jobs: int) -> pd.DataFrame:

@@ -128,6 +128,34 @@ class FoldModels:
         return predict(fusion, replace(maps[backbone], features=scores)).numpy()
 
 
+def mean_prediction(
+    models: list[FoldModels], windows: Windows, features: pd.DataFrame
+) -> pd.DataFrame:
+    """Probabilities by walk and model, averaged over folds in log probability.
+
+    Parameters
+    ----------
+    models : list of FoldModels
+        At least one.
+    windows : Windows
+        Of the walks.
+    features : pandas.DataFrame
+        One row per walk.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``walk_id, model, n_windows, p_I, p_II, p_III, p_IV``.
+    """
+    columns = list(PROBABILITIES)
+    answers = pd.concat([m.predict(windows, features) for m in models])
+    answers[columns] = np.log(answers[columns].clip(lower=1e-12))
+    keys = ["walk_id", "model", "n_windows"]
+    mean = pd.DataFrame(answers.groupby(keys, sort=False)[columns].mean())
+    proba = pd.DataFrame(np.exp(mean))
+    return proba.div(proba.sum(axis=1), axis=0).reset_index()
+
+
 def finish(
     log_proba: np.ndarray,
     temperature: float,
@@ -220,6 +248,10 @@ def load_fold_models(run: Run | Path, *, seed: int | None = None) -> list[FoldMo
     found = [load_fold(file) for file in sorted(folder.glob("seed*_fold*.json"))]
     wanted = [models for models in found if seed in (None, models.seed)]
     if not wanted:
+        if not found:
+            raise FileNotFoundError(
+                f"{str(folder)!r} holds no models; finish the run that they are of."
+            )
         raise FileNotFoundError(
             f"{str(folder)!r} holds no models of seed {quoted([seed])}; it has the "
             f"seeds {quoted(sorted({models.seed for models in found}))}."

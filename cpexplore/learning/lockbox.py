@@ -2,13 +2,11 @@
 
 import hashlib
 
-import numpy as np
 import pandas as pd
 
 from cpexplore._validation import check_range
 from cpexplore.cohort import Cohort, check_disjoint
-from cpexplore.learning.fold_models import load_fold_models
-from cpexplore.learning.metrics import PROBABILITIES
+from cpexplore.learning.fold_models import load_fold_models, mean_prediction
 from cpexplore.runs import Run, write_table
 from cpexplore.windows import Windows
 
@@ -62,7 +60,8 @@ def open_lockbox(
     -------
     pandas.DataFrame
         ``walk_id, patient_id, gmfcs, model, n_windows, p_I, p_II, p_III, p_IV``, the
-        mean over folds; also written into the run.
+        mean over folds (:func:`cpexplore.learning.fold_models.mean_prediction`); also
+        written into the run.
 
     Raises
     ------
@@ -80,9 +79,7 @@ def open_lockbox(
     check_disjoint(run.index["patient_id"], index["patient_id"])
     features = features.loc[index.index]
     windows = windows.of(index.index.tolist())
-    answers = [m.predict(windows, features) for m in load_fold_models(run)]
-    mean = np.mean([a[list(PROBABILITIES)].to_numpy() for a in answers], axis=0)
-    table = answers[0].assign(**dict(zip(PROBABILITIES, mean.T, strict=True)))
+    table = mean_prediction(load_fold_models(run), windows, features)
     of_walk = index.loc[table["walk_id"]]
     table.insert(1, "patient_id", of_walk["patient_id"].to_numpy())
     table.insert(2, "gmfcs", of_walk["gmfcs"].array)

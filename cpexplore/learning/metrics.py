@@ -177,6 +177,13 @@ def score(
     ------
     ValueError
         If a column is missing or no row has a level.
+
+    Notes
+    -----
+    The interval of ``ece`` is one of resampling, of a number that cannot be negative
+    and that resampling raises: of honest probabilities it holds the true 0 in a third
+    of all cohorts. A lower end above 0 is no proof of a calibration error; the upper
+    end may be read.
     """
     table = known_rows(oof, groups=groups)
     rng = np.random.default_rng(rng)

@@ -10,13 +10,14 @@ from cpexplore import gait, gmfcs, learning
 from cpexplore._validation import counted
 from cpexplore.learning import FoldModels
 from cpexplore.learning.conformal import conformal_thresholds, prediction_sets
+from cpexplore.learning.fold_models import mean_prediction
 from cpexplore.learning.threads import one_thread
+from cpexplore.pipeline.calibrating import ASSURANCE, COVERAGE
 from cpexplore.pipeline.saliency import explain_windows
 from cpexplore.runs import Explanation, Run
 from cpexplore.windows import WindowConfig, Windows, walk_windows
 
 FUSION = "fusion_cross_attention"
-COVERAGE = 0.9
 
 _PROBABILITIES = [f"p_{level}" for level in gmfcs.LEVELS]
 
@@ -65,7 +66,9 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
     fused = probabilities.set_index("model").loc[[FUSION], _PROBABILITIES]
     fused_oof = run.oof.query("model == @FUSION")
     others = fused_oof["patient_id"].ne(patient_of(walk, run))
-    thresholds = conformal_thresholds(fused_oof.loc[others], coverage=COVERAGE)
+    thresholds = conformal_thresholds(
+        fused_oof.loc[others], coverage=COVERAGE, assurance=ASSURANCE
+    )
     return Explanation(
         walk=analysis.walk,
         run_path=run.path,
@@ -99,33 +102,6 @@ def patient_of(walk: xr.Dataset, run: Run) -> str:
     """
     own = walk.attrs["patient_id"]
     return str(run.index["patient_id"].get(walk.attrs["walk_id"], own))
-
-
-def mean_prediction(
-    models: list[FoldModels], windows: Windows, features: pd.DataFrame
-) -> pd.DataFrame:
-    """Probabilities by walk and model, averaged over folds in log probability.
-
-    Parameters
-    ----------
-    models : list of FoldModels
-        At least one.
-    windows : Windows
-        Of the walks.
-    features : pandas.DataFrame
-        One row per walk.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``walk_id, model, n_windows, p_I, p_II, p_III, p_IV``.
-    """
-    answers = pd.concat([m.predict(windows, features) for m in models])
-    answers[_PROBABILITIES] = np.log(answers[_PROBABILITIES].clip(lower=1e-12))
-    keys = ["walk_id", "model", "n_windows"]
-    mean = pd.DataFrame(answers.groupby(keys, sort=False)[_PROBABILITIES].mean())
-    proba = pd.DataFrame(np.exp(mean))
-    return proba.div(proba.sum(axis=1), axis=0).reset_index()
 
 
 def contributions(
@@ -195,8 +171,9 @@ def _notes(run: Run, models: list[FoldModels], windows: Windows) -> tuple[str, .
         f"{counted(len(index), 'walk')}) of the run {run.path.name!r}; they know "
         "nothing else. On any other person their answer shows how the method works, "
         "it is no assessment.",
-        f"Asked: the models of {counted(len(models), 'fold')}, none of which has seen "
-        "this person.",
+        f"Asked: the models of {counted(len(models), 'fold')}, none of which was "
+        "trained under this patient's id; a walk of the run under another name cannot "
+        "be recognised.",
         f"Windows of {run.config['windows']['length']} frames at 25 Hz: "
         f"{len(windows)}.",
     ]

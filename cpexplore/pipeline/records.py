@@ -16,7 +16,7 @@ from cpexplore.cohort import Cohort
 from cpexplore.io.files import check_new_folder
 from cpexplore.runs import FILES, load_run, write_json
 from cpexplore.simulate import CONSTANTS, PARAMETERS
-from cpexplore.simulate.cohort import PARAMETERS_NOTE
+from cpexplore.simulate.cohort import PARAMETERS_NOTE, SimulatedWalks
 from cpexplore.windows import WindowConfig
 
 _PACKAGES = ("cpexplore", "captum", "numpy", "pandas", "scikit-learn", "scipy")
@@ -26,7 +26,7 @@ _WALKS_HASHED = 8
 
 
 def config_of(cohort: Cohort, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that decides the result of a study.
+    """What a study was asked for; a folder that was asked for something else is kept.
 
     Parameters
     ----------
@@ -54,13 +54,16 @@ def _simulator(cohort: Cohort) -> str:
 
 
 def _digest(cohort: Cohort) -> str:
-    """Hash of the index and of the coordinates of some walks, spread over it.
+    """Hash of the index and of the coordinates of all walks.
 
     A cohort that was tracked anew has the index of the old one and other coordinates.
+    Of walks that the simulator makes from the index, some spread over it will do.
     """
     index = cohort.index.sort_index()
     digest = sha256(index.to_csv().encode())
-    for place in np.linspace(0, len(index) - 1, _WALKS_HASHED).astype(int):
+    made = isinstance(cohort.walks, SimulatedWalks)
+    n_hashed = min(_WALKS_HASHED, len(index)) if made else len(index)
+    for place in np.linspace(0, len(index) - 1, n_hashed).astype(int):
         position = cohort.walk(index.index[place])["position"].values
         digest.update(np.ascontiguousarray(position).tobytes())
     return digest.hexdigest()

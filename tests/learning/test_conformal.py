@@ -68,6 +68,25 @@ def test_nine_children_are_the_least_for_ninety_per_cent(rng, make_oof):
     assert np.isfinite(conformal_thresholds(table.head(9))["I"])
 
 
+def test_assurance_is_the_tolerance_limit_of_wilks(rng, make_oof):
+    table = make_oof(rng, 4000, shares=(1.0, 0, 0, 0))
+    scores = inclusion_scores(table[["p_I", "p_II", "p_III", "p_IV"]].to_numpy())[:, 0]
+
+    def rank(n):
+        limit = conformal_thresholds(table.head(n), assurance=0.9)["I"]
+        return np.isfinite(limit) and (scores[:n] < limit).sum() + 1
+
+    assert [rank(n) for n in (8, 9, 21, 22, 37, 38)] == [False, 9, 21, 22, 37, 37]
+    covered = [
+        scores[i + 40 :].__le__(limit).mean()
+        for i in range(0, 2000, 40)
+        for limit in conformal_thresholds(table[i : i + 40], assurance=0.9)[["I"]]
+    ]
+    assert np.mean(np.array(covered) >= 0.9) >= 0.8
+    plain = conformal_thresholds(table.head(40))["I"]
+    assert plain < conformal_thresholds(table.head(40), assurance=0.9)["I"]
+
+
 def test_one_walk_per_child_calibrates(rng, make_oof):
     table = make_oof(rng, 40, shares=(1.0, 0, 0, 0))
     table["patient_id"] = [f"p{i // 10}" for i in range(40)]
@@ -81,8 +100,25 @@ def test_cross_conformal_sets_and_their_coverage(rng, make_oof):
     table = coverage_by_level(sets).set_index("level")
     assert table["n_patients"].sum() == 1200
     assert (table["ci_high"] >= 0.9).all()
-    assert table["mean_size"].between(1, 4).all()
+    judged = table.loc[table["n_patients"] >= 50]
+    assert (judged["estimate"] < 0.97).all()
+    assert table["mean_size"].between(1, 3.9).all()
     assert (table["ci_low"] < table["estimate"]).all()
+
+
+def test_a_fold_does_not_calibrate_its_own_sets(rng, make_oof):
+    oof = make_oof(rng, 600)
+    columns = ["p_I", "p_II", "p_III", "p_IV"]
+    spoilt = oof.copy()
+    own = oof["fold"] == 0
+    spoilt.loc[own, columns] = oof.loc[own, columns].to_numpy()[:, ::-1]
+    before, after = (conformal_sets(t, model="m", rng=3) for t in (oof, spoilt))
+    others = before["fold"] != 0
+    assert not after.loc[others, "size"].equals(before.loc[others, "size"])
+    kept = oof.loc[~own]
+    limits = conformal_thresholds(kept, rng=np.random.default_rng(3))
+    expected = prediction_sets(spoilt.loc[own, columns].to_numpy(), limits)
+    assert after.loc[~others, "size"].tolist() == [len(s) for s in expected]
 
 
 def test_unknown_models_are_named(rng, make_oof):

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import torch
 
-from cpexplore import gmfcs
 from cpexplore.learning import cross_validate, load_fold_models
 from cpexplore.learning import folds as folds_module
 from cpexplore.learning.comparison import pairs
@@ -335,8 +334,8 @@ def test_unknown_models_are_named():
 
 def test_models_without_files_are_named(tmp_path):
     message = (
-        f"{str(tmp_path / 'checkpoints')!r} holds no models of seed None; "
-        "it has the seeds ."
+        f"{str(tmp_path / 'checkpoints')!r} holds no models; finish the run that they "
+        "are of."
     )
     with pytest.raises(FileNotFoundError, match=re.escape(message)):
         load_fold_models(tmp_path)
@@ -380,6 +379,19 @@ def test_tables_that_must_not_be_enough(study):
         speed_table(study.features[["noise_deg"]])
 
 
+def test_features_of_other_walks_are_refused(study, tmp_path):
+    renamed = study.features.rename(index=lambda walk_id: f"{walk_id}_b")
+    n = len(renamed)
+    message = (
+        f"`features` must have a row for each walk with a level; {n} of {n} have none, "
+        f"the first is {study.cohort.index.index[0]!r}. Give a row of NaN to a walk "
+        "without features."
+    )
+    arguments = study_arguments(study) | {"features": renamed}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        cross_validate(study.cohort, study.spec, out=tmp_path, **arguments)
+
+
 def test_pairs_compare_with_the_skeleton_and_the_main_fusion():
     models = ["majority", "skeleton", "fusion_concat", "fusion_cross_attention"]
     assert pairs(models) == [
@@ -388,7 +400,6 @@ def test_pairs_compare_with_the_skeleton_and_the_main_fusion():
         ("skeleton", "majority"),
         ("skeleton", "fusion_concat"),
     ]
-    assert gmfcs.LEVELS == ("I", "II", "III", "IV")
 
 
 def test_every_child_is_equally_likely_to_be_in_the_inner_part(study):
