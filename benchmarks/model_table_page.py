@@ -24,6 +24,9 @@ HEADLINES = (
 )
 """Differences that stand by world; at the public size all are listed."""
 
+METRICS = ("accuracy", "linear_kappa", "balanced_accuracy", "ece")
+DIFFERENCES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
+
 
 def cell(row: pd.Series) -> str:
     """Estimate and interval, without leading zeros."""
@@ -36,18 +39,17 @@ def cell(row: pd.Series) -> str:
 
 def page(scores: pd.DataFrame, differences: pd.DataFrame) -> Iterator[str]:
     """Lines of the page: for each size its models, then its differences."""
-    for patients, rows in scores[scores["level"] == "all"].groupby("patients"):
-        accuracy = rows[rows["metric"] == "accuracy"]
+    for patients, rows in scores.groupby("patients"):
+        overall = rows[rows["level"] == "all"]
+        accuracy = overall[overall["metric"] == "accuracy"]
         worlds = accuracy["world"].unique().tolist()
         if len(worlds) > 1:
             yield f"\n{patients} patients, accuracy\n"
             yield from table(by_world(accuracy, worlds))
-        else:
-            yield f"\n{patients} patients, {worlds[0]}\n"
-            yield from table(by_metric(rows))
+        yield f"\n{patients} patients, standard\n"
+        yield from table(by_metric(rows[rows["world"] == "standard"]))
         yield ""
         own = differences[differences["patients"] == patients]
-        own = own[own["metric"] == "accuracy"]
         if len(worlds) > 1:
             pairs = pd.MultiIndex.from_frame(own[["model_a", "model_b"]])
             own = own[pairs.isin(HEADLINES)]
@@ -66,19 +68,26 @@ def by_world(accuracy: pd.DataFrame, worlds: list[str]) -> list[list[str]]:
 
 
 def by_metric(rows: pd.DataFrame) -> list[list[str]]:
-    """A row per model with its main metrics."""
-    metrics = ("accuracy", "linear_kappa", "balanced_accuracy", "mae", "ece")
+    """A row per model with its main metrics.
+
+    The oracles know no temperature, so their calibration error is left out.
+    """
+    columns = {(name, "all"): name.replace("_", " ") for name in METRICS}
+    columns |= {("recall", "IV"): "recall of IV"}
     accuracy = rows[rows["metric"] == "accuracy"].set_index("model")
     order = accuracy["estimate"].sort_values(ascending=False).index
-    cells = {(r["model"], r["metric"]): cell(r) for _, r in rows.iterrows()}
-    lines = [["model", "trainings", *metrics, "s / epoch"]]
+    cells = {(r["model"], r["metric"], r["level"]): cell(r) for _, r in rows.iterrows()}
+    lines = [["model", "trainings", *columns.values(), "s / epoch"]]
     for model in order:
         seconds = accuracy.loc[model, "seconds_per_epoch"]
+        told = {key: cells[model, *key] for key in columns}
+        if "oracle" in model:
+            told["ece", "all"] = ""
         lines.append(
             [
                 model_label(model),
                 str(accuracy.loc[model, "trainings"]),
-                *(cells[model, metric] for metric in metrics),
+                *told.values(),
                 "" if pd.isna(seconds) else f"{seconds:.1f}",
             ]
         )
@@ -87,13 +96,15 @@ def by_metric(rows: pd.DataFrame) -> list[list[str]]:
 
 def difference_rows(differences: pd.DataFrame) -> list[list[str]]:
     """A row per pair of models."""
-    lines = [["world", "difference in accuracy", "estimate", "p, folds", "cohorts"]]
-    for _, row in differences.iterrows():
-        pair = " \N{MINUS SIGN} ".join(
-            model_label(row[m]) for m in ("model_a", "model_b")
-        )
-        p_folds = "" if pd.isna(row["p_folds"]) else f"{row['p_folds']:.2f}"
-        lines.append([row["world"], pair, cell(row), p_folds, str(row["cohorts"])])
+    keys = ["world", "model_a", "model_b"]
+    by_metric = differences.set_index("metric").groupby(keys, sort=False)
+    lines = [["world", "difference", *DIFFERENCES.values(), "p, folds", "cohorts"]]
+    for (world, *models), rows in by_metric:
+        first = rows.loc["accuracy"]
+        p_folds = "" if pd.isna(first["p_folds"]) else f"{first['p_folds']:.2f}"
+        pair = " \N{MINUS SIGN} ".join(map(model_label, models))
+        told = (cell(rows.loc[metric]) for metric in DIFFERENCES)
+        lines.append([world, pair, *told, p_folds, str(first["cohorts"])])
     return lines
 
 

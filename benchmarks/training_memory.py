@@ -56,7 +56,7 @@ def train(preset: str, *, recompute: bool, bf16: bool) -> None:
     recipe = FitConfig(epochs=2, batch_size=32, bf16=bf16)
     started = time.process_time()
     fit(STGCN(config, adjacency("body_25")), walks, inner=walks, config=recipe)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9  # KiB
     print(peak, time.process_time() - started)
 
 

@@ -58,7 +58,7 @@ class STGCNConfig:
     """Share of activations dropped at the end of each block, in [0, 1)."""
     recompute: bool = False
     """Forget what is inside a block and compute it again for the gradient: training
-    takes two thirds longer and a third of the memory, with the same result."""
+    takes longer and less memory, ``paper`` a third of it, with the same result."""
 
     def __post_init__(self) -> None:
         check_range("n_classes", self.n_classes, low=1)
