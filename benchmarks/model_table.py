@@ -6,8 +6,8 @@ Stages, each a resumable run of its own: on three cohorts of a quarter of the pu
 size, the main models in four worlds, those that see only legs, and the streams; on one
 cohort of the public size, all fusions, controls and peers, the main models trained
 three times. Beside the models stand the oracles, two classifiers that are given what
-truly happened instead of keypoints; the better one counts. Simulated children: the table is about
-the methods.
+truly happened instead of keypoints; the better one counts. Simulated children: the
+table is about the methods.
 """
 
 import argparse
