@@ -20,6 +20,7 @@ import pandas as pd
 from cpexplore import gait, learning
 from cpexplore.cohort import Cohort
 from cpexplore.datasets import simulated_cohort
+from cpexplore.gmfcs import PROBABILITIES
 from cpexplore.learning.calibration import risk_coverage
 from cpexplore.learning.conformal import (
     conformal_sets,
@@ -28,7 +29,6 @@ from cpexplore.learning.conformal import (
     prediction_sets,
 )
 from cpexplore.learning.fold_models import mean_prediction
-from cpexplore.learning.metrics import PROBABILITIES
 from cpexplore.learning.threads import one_thread
 from cpexplore.pipeline.calibrating import ASSURANCE, COVERAGE, MODELS
 from cpexplore.runs import Run, write_table

@@ -13,8 +13,8 @@ import xarray as xr
 
 from cpexplore import gmfcs
 from cpexplore.cohort import Cohort
+from cpexplore.gmfcs import PROBABILITIES
 from cpexplore.learning.fold_task import inner_split
-from cpexplore.learning.metrics import PROBABILITIES
 from cpexplore.learning.scaling import FeatureScaler
 from cpexplore.models.baselines import fit_boosting, fit_logit
 from cpexplore.runs import Run, write_table

@@ -23,6 +23,9 @@ COLOURS: dict[str, str] = {
 }
 """One Okabe-Ito colour per level, the same in every figure."""
 
+PROBABILITIES: tuple[str, ...] = tuple(f"p_{level}" for level in LEVELS)
+"""The columns with the probability of each level, in every table of answers."""
+
 DTYPE = pd.CategoricalDtype(list(LEVELS), ordered=True)
 """The pandas type of a GMFCS column: I < II < III < IV."""
 

@@ -200,18 +200,18 @@ def _frames(bout: np.ndarray, config: WindowConfig) -> list[tuple[np.ndarray, fl
 
 
 def _filled(piece: np.ndarray) -> np.ndarray:
-    """Fill missing points in time, else with the window's mean pose."""
+    """Fill missing points in time, else with the mean of all points of the window."""
     filled = piece.copy()
     steps = np.arange(piece.shape[1])
     known = np.isfinite(piece[0]) & np.isfinite(piece[1])
     with np.errstate(invalid="ignore"):
-        mean_pose = np.nanmean(np.where(known, piece[:2], np.nan), axis=(1, 2))
+        centre = np.nanmean(np.where(known, piece[:2], np.nan), axis=(1, 2))
     for v in range(piece.shape[2]):
         seen = known[:, v]
         for c in range(2):
             if seen.any():
                 filled[c, :, v] = np.interp(steps, steps[seen], piece[c, seen, v])
             else:
-                filled[c, :, v] = np.nan_to_num(mean_pose[c])
+                filled[c, :, v] = np.nan_to_num(centre[c])
         filled[2, ~seen, v] = 0.0
     return filled

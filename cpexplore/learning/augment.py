@@ -84,7 +84,7 @@ def rotate_and_scale(
 
 
 def drop_keypoints(x: Tensor, chance: float, generator: torch.Generator) -> Tensor:
-    """Lose keypoints for a whole window: its mean pose, with confidence 0."""
+    """Lose keypoints for a whole window: they rest at its centre, confidence 0."""
     n, _, _, v = x.shape
     lost = torch.rand(n, 1, 1, v, generator=generator) < chance
     centre = x[:, :2].mean(dim=(2, 3), keepdim=True)

@@ -8,7 +8,7 @@ from cpexplore import gmfcs
 from cpexplore._validation import check_columns, check_option
 from cpexplore.stats.resampling import cluster_weights, percentile_interval
 
-_P = [f"p_{level}" for level in gmfcs.LEVELS]
+_P = list(gmfcs.PROBABILITIES)
 _PRIOR_SD = 0.5
 
 

@@ -9,7 +9,7 @@ from scipy import stats
 from cpexplore import gmfcs
 from cpexplore._validation import check_columns, check_option, check_range
 
-_P = [f"p_{level}" for level in gmfcs.LEVELS]
+_P = list(gmfcs.PROBABILITIES)
 _K = len(gmfcs.LEVELS)
 
 

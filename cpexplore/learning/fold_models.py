@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from cpexplore._validation import quoted
+from cpexplore.gmfcs import PROBABILITIES
 from cpexplore.learning.backbones import make_backbone, seen_by
 from cpexplore.learning.checkpoints import load_tensors, save_tensors
 from cpexplore.learning.data import WalkSet, cache_maps, make_walk_set
-from cpexplore.learning.metrics import PROBABILITIES
 from cpexplore.learning.scaling import FeatureScaler
 from cpexplore.learning.training import predict
 from cpexplore.learning.variants import BACKBONES, VARIANTS

@@ -20,7 +20,8 @@ Selector = Callable[[nn.Module, Windows, pd.DataFrame], pd.DataFrame]
 """``select(skeleton model, inner windows, inner index)``: a table with ``feature``,
 ``kept`` (bool) and ``score``."""
 
-_INNER_SPLITS = 5
+INNER_SPLITS = 5
+"""Into how many parts a fold's training walks are split to stop training early."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,18 +92,18 @@ def inner_split(index: pd.DataFrame, *, seed: int) -> tuple[list[str], list[str]
     index = index.sort_index()
     patients = index["patient_id"]
     n_patients = len(set(patients))
-    if n_patients < _INNER_SPLITS:
+    if n_patients < INNER_SPLITS:
         raise ValueError(
-            f"A fold must have at least {_INNER_SPLITS} training patients; got "
+            f"A fold must have at least {INNER_SPLITS} training patients; got "
             f"{n_patients}. Use more patients or fewer folds."
         )
-    splitter = StratifiedGroupKFold(_INNER_SPLITS, shuffle=True, random_state=seed)
+    splitter = StratifiedGroupKFold(INNER_SPLITS, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         # a level with fewer walks than splits is expected: IV is rare
         warnings.filterwarnings("ignore", "The least populated class")
         splits = splitter.split(index, gmfcs.encode(index["gmfcs"]), groups=patients)
         # the splitter places children with many walks first: its parts are not alike
-        number = np.random.default_rng(seed).integers(_INNER_SPLITS)
+        number = np.random.default_rng(seed).integers(INNER_SPLITS)
         learn, inner = list(splits)[number]
     check_disjoint(patients.iloc[learn], patients.iloc[inner])
     return index.index[learn].tolist(), index.index[inner].tolist()

@@ -13,11 +13,9 @@ import pandas as pd
 
 from cpexplore import gmfcs
 from cpexplore._validation import check_columns
+from cpexplore.gmfcs import PROBABILITIES
 from cpexplore.learning.calibration import binned_calibration_error
 from cpexplore.stats.resampling import cluster_weights, percentile_interval
-
-PROBABILITIES = tuple(f"p_{level}" for level in gmfcs.LEVELS)
-"""Columns of a prediction table."""
 
 _K = len(gmfcs.LEVELS)
 _DISTANCE = np.abs(np.subtract.outer(np.arange(_K), np.arange(_K)))

@@ -19,7 +19,7 @@ from cpexplore.windows import WindowConfig, Windows, walk_windows
 
 FUSION = "fusion_cross_attention"
 
-_PROBABILITIES = [f"p_{level}" for level in gmfcs.LEVELS]
+_PROBABILITIES = list(gmfcs.PROBABILITIES)
 
 
 def explain(walk: xr.Dataset, run: Run) -> Explanation:

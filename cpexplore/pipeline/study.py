@@ -22,6 +22,7 @@ from cpexplore._validation import check_option, check_range
 from cpexplore.cohort import Cohort, make_folds
 from cpexplore.io.files import write_atomic
 from cpexplore.io.store import write_store
+from cpexplore.learning.fold_task import INNER_SPLITS
 from cpexplore.learning.processes import n_processes
 from cpexplore.models import STGCNConfig
 from cpexplore.pipeline.calibrating import calibration_tables
@@ -38,9 +39,6 @@ from cpexplore.view.report import write_report
 from cpexplore.windows import Windows
 
 PRESETS = ("quick", "paper")
-
-_INNER_SPLITS = 5
-"""Into how many parts a fold's training walks are split to stop training early."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +180,7 @@ def _check_size(index: pd.DataFrame, *, folds: int, seed: int) -> None:
             split = make_folds(index, folds=folds, seed=seed).set_index("walk_id")
         held_out = split["fold"].reindex(levels.index)
         most += [levels.loc[held_out != k].value_counts().max() for k in range(folds)]
-    if most[0] < folds or min(most) < _INNER_SPLITS:
+    if most[0] < folds or min(most) < INNER_SPLITS:
         raise ValueError(
             f"`cohort` must have more walks of one level for {folds} folds; a training "
             f"set has at most {min(most)}. Use more patients or fewer folds."

@@ -5,7 +5,7 @@ import pandas as pd
 
 from cpexplore import gmfcs
 
-PROBABILITIES = [f"p_{level}" for level in gmfcs.LEVELS]
+PROBABILITIES = list(gmfcs.PROBABILITIES)
 """The probability columns of the out-of-fold table, mildest level first."""
 
 

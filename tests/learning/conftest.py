@@ -9,8 +9,8 @@ from scipy import special
 
 from cpexplore import gmfcs
 from cpexplore.cohort import Cohort, make_index
+from cpexplore.gmfcs import PROBABILITIES
 from cpexplore.learning import CrossvalSpec, FitConfig
-from cpexplore.learning.metrics import PROBABILITIES
 from cpexplore.models import STGCNConfig
 from cpexplore.skeleton import keypoint_set
 from cpexplore.walks import make_walk

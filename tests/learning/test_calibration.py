@@ -5,13 +5,13 @@ import pytest
 from scipy import special
 
 from cpexplore import gmfcs
+from cpexplore.gmfcs import PROBABILITIES
 from cpexplore.learning.calibration import (
     binned_calibration_error,
     fit_temperature,
     reliability,
     risk_coverage,
 )
-from cpexplore.learning.metrics import PROBABILITIES
 
 P = list(PROBABILITIES)
 

@@ -8,9 +8,9 @@ from scipy import stats
 from sklearn import metrics as sk
 from statsmodels.stats import contingency_tables
 
+from cpexplore.gmfcs import PROBABILITIES
 from cpexplore.learning import compare, score
 from cpexplore.learning.comparison import corrected_t, ensemble, mcnemar
-from cpexplore.learning.metrics import PROBABILITIES
 
 
 def test_compare_is_the_paired_difference(rng, two_models):

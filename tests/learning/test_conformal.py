@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cpexplore import gmfcs
+from cpexplore.gmfcs import PROBABILITIES
 from cpexplore.learning.conformal import (
     conformal_sets,
     conformal_thresholds,
@@ -14,7 +15,6 @@ from cpexplore.learning.conformal import (
     inclusion_scores,
     prediction_sets,
 )
-from cpexplore.learning.metrics import PROBABILITIES
 
 
 @given(

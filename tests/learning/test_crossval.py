@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import torch
 
+from cpexplore.gmfcs import PROBABILITIES
 from cpexplore.learning import cross_validate, load_fold_models
 from cpexplore.learning import folds as folds_module
 from cpexplore.learning.comparison import pairs
 from cpexplore.learning.fold_models import finish
 from cpexplore.learning.fold_task import inner_split
-from cpexplore.learning.metrics import PROBABILITIES
 from cpexplore.learning.scaling import FeatureScaler
 from cpexplore.learning.tables import metadata_table, missingness_table, speed_table
 from cpexplore.learning.variants import VARIANTS, CrossvalSpec

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cpexplore.gmfcs import PROBABILITIES
 from cpexplore.learning import cross_validate, load_fold_models, score
 from cpexplore.learning.lockbox import lockbox_patients, open_lockbox
-from cpexplore.learning.metrics import PROBABILITIES
 from cpexplore.learning.variants import CrossvalSpec
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from cpexplore.gmfcs import PROBABILITIES
 from cpexplore.learning import cross_validate, load_fold_models
 from cpexplore.learning import folds as folds_module
 from cpexplore.learning.backbones import LastBlocks
-from cpexplore.learning.metrics import PROBABILITIES
 from cpexplore.models import STGCN
 from cpexplore.skeleton import adjacency
 
