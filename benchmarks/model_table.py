@@ -124,15 +124,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/table"))
     parser.add_argument("--only", nargs="*", help="names of stages, all by default")
+    parser.add_argument(
+        "--cohorts", type=int, nargs="*", help="seeds of those joined, all by default"
+    )
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     for stage in STAGES:
         if not options.only or stage.name in options.only:
             print(stage.name, flush=True)
             run_stage(stage, options.out, n_jobs=options.jobs)
-    for kind, table in summarise(options.out).items():
-        write_table(options.out / f"{kind}.parquet", table)
-        file = options.out / f"{kind}.csv"  # pandas reads the world "null" as missing
+    seeds = options.cohorts or {stage.cohort_seed for stage in STAGES}
+    joined = tuple(stage for stage in STAGES if stage.cohort_seed in seeds)
+    suffix = "".join(f"_{seed}" for seed in options.cohorts or ())
+    for kind, table in summarise(options.out, joined).items():
+        write_table(options.out / f"{kind}{suffix}.parquet", table)
+        file = (
+            options.out / f"{kind}{suffix}.csv"
+        )  # pandas reads the world "null" as missing
         write_atomic(file, lambda f, t=table: t.to_csv(f, index=False))
         print(file)
     print(PUBLISHED.to_string(index=False))
