@@ -138,9 +138,8 @@ def main() -> None:
     suffix = "".join(f"_{seed}" for seed in options.cohorts or ())
     for kind, table in summarise(options.out, joined).items():
         write_table(options.out / f"{kind}{suffix}.parquet", table)
-        file = (
-            options.out / f"{kind}{suffix}.csv"
-        )  # pandas reads the world "null" as missing
+        # of the CSV, pandas reads the world "null" as missing
+        file = options.out / f"{kind}{suffix}.csv"
         write_atomic(file, lambda f, t=table: t.to_csv(f, index=False))
         print(file)
     print(PUBLISHED.to_string(index=False))
