@@ -57,8 +57,7 @@ def cross_validate(
         How many splits, with the seeds ``seed``, ``seed + 1``, ...
     features : pandas.DataFrame, optional
         The gait features that models may use, a row per walk, index ``walk_id``; by
-        default the core
-        features of the catalogue, extracted here.
+        default the core features of the catalogue, extracted here.
     windows : Windows, optional
         Of the cohort; cut here by default.
     select : callable, optional
@@ -147,7 +146,7 @@ def _of_walks(features: pd.DataFrame, walk_ids: pd.Index) -> pd.DataFrame:
             f"{len(lacking)} of {len(walk_ids)} have none, the first is "
             f"{lacking[0]!r}. Give a row of NaN to a walk without features."
         )
-    return features.loc[walk_ids]
+    return features.reindex(walk_ids)  # which refuses a walk with two rows
 
 
 def _core_features(cohort: Cohort, *, n_jobs: int) -> pd.DataFrame:

@@ -130,10 +130,10 @@ def confidence_pictures(tables: Mapping[str, pd.DataFrame]) -> list[html.Picture
         "coverage": (
             plot_coverage,
             f"Share of {nominal:.0%} sets that hold the level (cross-conformal, "
-            "approximate; wide enough to assure it in 9 of 10 such runs); binomial "
-            "95 % interval, which ignores that sets share thresholds. A level with "
-            "fewer than 9 other children is in every set. Below: children, mean number "
-            "of levels in a set of fusion.",
+            "approximate; with 22 or more other children of a level, wide enough for 9 "
+            "of 10 such runs); binomial 95 % interval, which ignores that sets share "
+            "thresholds. A level with fewer than 9 other children is in every set. "
+            "Below: children, mean number of levels in a set of fusion.",
         ),
         "risk": (
             plot_risk_coverage,

@@ -78,7 +78,7 @@ def test_assurance_is_the_tolerance_limit_of_wilks(rng, make_oof):
 
     assert [rank(n) for n in (8, 9, 21, 22, 37, 38)] == [False, 9, 21, 22, 37, 37]
     covered = [
-        scores[i + 40 :].__le__(limit).mean()
+        (scores[i + 40 :] <= limit).mean()
         for i in range(0, 2000, 40)
         for limit in conformal_thresholds(table[i : i + 40], assurance=0.9)[["I"]]
     ]
