@@ -55,6 +55,7 @@ class FoldModels:
 
     @property
     def name(self) -> str:
+        """How the fold is called in files."""
         return f"seed{self.seed}_fold{self.fold}"
 
     @property

@@ -57,6 +57,7 @@ class FoldTask:
 
     @property
     def name(self) -> str:
+        """How the fold is called in files."""
         return f"seed{self.seed}_fold{self.fold}"
 
     def part(self, kind: str) -> Path:

@@ -274,6 +274,7 @@ class _State:
 
     @property
     def best_epoch(self) -> int:
+        """The epoch with the smallest inner loss so far."""
         losses = [record["inner_loss"] for record in self.history]
         return int(np.argmin(losses)) if losses else 0
 

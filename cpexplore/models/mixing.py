@@ -110,6 +110,7 @@ class ConcatHead(nn.Module):
         self.answer = make(2 * dim)
 
     def forward(self, f_s: Tensor, f_c: Tensor, **_: Tensor) -> Tensor:
+        """Fused logits (N, K) of the embeddings f_s and f_c (N, dim)."""
         return self.answer(torch.cat([f_s, f_c], dim=1))
 
 
@@ -121,6 +122,7 @@ class SumHead(nn.Module):
         self.answer = make(dim)
 
     def forward(self, f_s: Tensor, f_c: Tensor, **_: Tensor) -> Tensor:
+        """Fused logits (N, K) of the embeddings f_s and f_c (N, dim)."""
         return self.answer(f_s + f_c)
 
 
@@ -139,6 +141,7 @@ class GatedHead(nn.Module):
         self.answer = make(dim)
 
     def forward(self, f_s: Tensor, f_c: Tensor, **_: Tensor) -> Tensor:
+        """Fused logits (N, K) of the embeddings f_s and f_c (N, dim)."""
         share = self.gate(torch.cat([f_s, f_c], dim=1)).sigmoid()
         s, c = self.skeleton(f_s).tanh(), self.clinical(f_c).tanh()
         return self.answer(share * s + (1 - share) * c)
@@ -158,6 +161,7 @@ class FiLMHead(nn.Module):
         self.answer = make(dim)
 
     def forward(self, f_s: Tensor, f_c: Tensor, **_: Tensor) -> Tensor:
+        """Fused logits (N, K) of the embeddings f_s and f_c (N, dim)."""
         scale, shift = self.condition(f_c).chunk(2, dim=1)
         return self.answer((1 + scale) * f_s + shift)
 
@@ -176,6 +180,7 @@ class BilinearHead(nn.Module):
         self.answer = make(2 * dim + rank)
 
     def forward(self, f_s: Tensor, f_c: Tensor, **_: Tensor) -> Tensor:
+        """Fused logits (N, K) of the embeddings f_s and f_c (N, dim)."""
         product = self.left(f_s).tanh() * self.right(f_c).tanh()
         return self.answer(torch.cat([f_s, f_c, product], dim=1))
 
@@ -189,6 +194,7 @@ class LateHead(nn.Module):
     def forward(
         self, f_s: Tensor, f_c: Tensor, *, alone_s: Tensor, alone_c: Tensor
     ) -> Tensor:
+        """Fused log-probabilities (N, K) of each stream's own logits (N, K)."""
         both = torch.stack([alone_s.log_softmax(1), alone_c.log_softmax(1)])
         return both.logsumexp(0) - math.log(2)
 

@@ -64,6 +64,7 @@ class CornHead(nn.Linear):
         super().__init__(width, n_levels - 1)
 
     def forward(self, input: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
+        """Log-probabilities (N, K) of an embedding (N, D)."""
         return exceedance_log_proba(super().forward(input))
 
 
@@ -77,6 +78,7 @@ class SeverityHead(nn.Linear):
         self.thresholds = nn.Parameter(start / _PACE)
 
     def forward(self, input: Float[Tensor, "N D"]) -> Float[Tensor, "N K"]:
+        """Log-probabilities (N, K) of an embedding (N, D)."""
         severity = super().forward(input)[:, 0]
         return threshold_log_proba(severity, ascending(_PACE * self.thresholds))
 

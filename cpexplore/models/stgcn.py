@@ -121,6 +121,7 @@ class GraphConv(nn.Module):
     def forward(
         self, x: Float[Tensor, "N C T V"], adjacency: Float[Tensor, "K V V"]
     ) -> Float[Tensor, "N D T V"]:
+        """Mix (N, C, T, V) into (N, D, T, V) by the graph (K, V, V)."""
         n, c, t, v = x.shape
         edges = adjacency * self.edge_importance  # (K, V, W)
         mix = edges.permute(2, 0, 1).reshape(-1, v)  # (W*K, V)
@@ -170,6 +171,7 @@ class Block(nn.Module):
     def forward(
         self, x: Float[Tensor, "N C T V"], adjacency: Float[Tensor, "K V V"]
     ) -> Float[Tensor, "N D S V"]:
+        """Convolve (N, C, T, V) into (N, D, S, V); stride leaves S of T frames."""
         if not (self.recompute and torch.is_grad_enabled()):
             return self.compute(x, adjacency)
         second_time = nullcontext(), _unchanged_statistics(self)
@@ -187,6 +189,7 @@ class Block(nn.Module):
     def compute(
         self, x: Float[Tensor, "N C T V"], adjacency: Float[Tensor, "K V V"]
     ) -> Float[Tensor, "N D S V"]:
+        """As :meth:`forward`, with everything kept for the gradient."""
         h = F.relu_(self.spatial_norm(self.spatial(x, adjacency)))
         h = self.dropout(self.temporal_norm(self.temporal(h)))
         if self.residual is not None:
@@ -295,4 +298,5 @@ class STGCN(nn.Module):
         return self.maps(x).permute(0, 2, 3, 1).flatten(1, 2).mean(1)
 
     def forward(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N L"]:
+        """Logits (N, L) of windows (N, C, T, V)."""
         return self.head(self.embed(x))
