@@ -44,7 +44,6 @@ PUBLISHED = pd.DataFrame(
 
 WORLDS = ("standard", "no_device", "beyond_catalogue", "null")
 COHORT_SEEDS = (1, 2, 3)
-MAIN = (*DEFAULT_MODELS, "features_boosting")
 LEGS = ("skeleton_legs", "fusion_legs")
 """The same network blind to head, trunk and arms, which show the device."""
 STREAMS = ("skeleton", "skeleton_bone", "skeleton_motion")
@@ -61,7 +60,7 @@ class Stage:
     cohort_seed: int
     patients: int
     part: str = "main"
-    models: tuple[str, ...] = MAIN
+    models: tuple[str, ...] = DEFAULT_MODELS
     seed: int = 0
     """Of folds and training."""
     backbones: str | None = None
@@ -106,7 +105,7 @@ STAGES = (
     *(at_public_size("main", seed=seed) for seed in (0, 1, 2)),
     at_public_size(
         "frozen",
-        models=tuple(name for name in FROZEN if name not in MAIN),
+        models=tuple(name for name in FROZEN if name not in DEFAULT_MODELS),
         backbones="standard_797_1_main_0",
     ),
     at_public_size(

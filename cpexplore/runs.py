@@ -5,7 +5,8 @@ half-written one and an interrupted run resumes where it stopped.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -53,12 +54,12 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         """What was asked for: cohort, preset, seeds, hyper-parameters."""
-        return json.loads(self._file("config").read_text())
+        return read_json(self._file("config"))
 
     @cached_property
     def environment(self) -> dict[str, Any]:
         """Versions, thread count and machine of the run."""
-        return json.loads(self._file("environment").read_text())
+        return read_json(self._file("environment"))
 
     @cached_property
     def index(self) -> pd.DataFrame:
@@ -105,7 +106,7 @@ class Run:
         """
         if not self.has("timing"):
             return {}
-        return json.loads(self._file("timing").read_text())["seconds_per_epoch"]
+        return read_json(self._file("timing"))["seconds_per_epoch"]
 
     @cached_property
     def selection(self) -> pd.DataFrame:
@@ -120,12 +121,12 @@ class Run:
     @cached_property
     def saliency(self) -> xr.Dataset:
         """Out-of-fold saliency: summaries of all walks, maps of some windows."""
-        return xr.load_dataset(self._file("saliency"), engine="h5netcdf")
+        return read_netcdf(self._file("saliency"))
 
     @cached_property
     def curves(self) -> xr.Dataset:
         """Mean joint-angle curves by walk and side, beside the reference's band."""
-        return xr.load_dataset(self._file("curves"), engine="h5netcdf")
+        return read_netcdf(self._file("curves"))
 
     @cached_property
     def statistics(self) -> dict[str, pd.DataFrame]:
@@ -172,7 +173,7 @@ class Run:
         return {file.stem: read(file) for file in files}  # a level may be named "None"
 
     def _table(self, name: str) -> pd.DataFrame:
-        return pd.read_parquet(self._file(name))
+        return read_table(self._file(name))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,6 +234,64 @@ def load_run(path: str | Path) -> Run:
     return Run(path)
 
 
+class DamagedFileError(ValueError):
+    """A file of a run that cannot be read any more."""
+
+
+@contextmanager
+def undamaged(file: Path) -> Iterator[None]:
+    """Turn what a damaged file makes a library say into one sentence.
+
+    Raises
+    ------
+    DamagedFileError
+        If reading fails, except where there is no such file.
+    """
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, RuntimeError, OSError) as error:
+        if isinstance(error, DamagedFileError | FileNotFoundError | PermissionError):
+            raise
+        reason = " ".join(str(error).split())[:300].rstrip(".")
+        raise DamagedFileError(
+            f"{str(file)!r} is damaged ({reason}). Delete it and start again; finished "
+            "stages are kept."
+        ) from error
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a mapping that :func:`write_json` wrote.
+
+    Raises
+    ------
+    DamagedFileError
+    """
+    with undamaged(file):
+        return json.loads(file.read_text())
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """Read a DataFrame that :func:`write_table` wrote.
+
+    Raises
+    ------
+    DamagedFileError
+    """
+    with undamaged(file):
+        return pd.read_parquet(file)
+
+
+def read_netcdf(file: Path) -> xr.Dataset:
+    """Read a Dataset that :func:`cpexplore.io.files.write_netcdf` wrote.
+
+    Raises
+    ------
+    DamagedFileError
+    """
+    with undamaged(file):
+        return xr.load_dataset(file, engine="h5netcdf")
+
+
 def write_table(path: Path, table: pd.DataFrame) -> Path:
     """Write a DataFrame as Parquet, atomically."""
     return write_atomic(path, lambda file: table.to_parquet(file))
@@ -242,8 +301,3 @@ def write_json(path: Path, content: Mapping[str, Any]) -> Path:
     """Write a mapping as sorted, indented JSON, atomically."""
     text = json.dumps(content, indent=2, sort_keys=True) + "\n"
     return write_atomic(path, lambda file: file.write_text(text))
-
-
-def write_netcdf(path: Path, dataset: xr.Dataset) -> Path:
-    """Write a Dataset as netCDF, atomically."""
-    return write_atomic(path, lambda file: dataset.to_netcdf(file, engine="h5netcdf"))

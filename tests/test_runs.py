@@ -1,10 +1,21 @@
-import re
+"""Run directories: complete files or clear sentences."""
 
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
 import pandas as pd
 import pytest
+import torch
+import xarray as xr
 
-from cpexplore.io.files import write_atomic
-from cpexplore.runs import load_run, write_json, write_table
+from cpexplore.io import write_walk
+from cpexplore.io.files import write_atomic, write_netcdf
+from cpexplore.learning.checkpoints import save_tensors
+from cpexplore.runs import Run, load_run, write_json, write_table
+from cpexplore.walks import make_walk
 
 
 def test_a_folder_that_is_no_run_says_so(tmp_path):
@@ -38,3 +49,84 @@ def test_a_failing_write_leaves_nothing_and_keeps_the_old_file(tmp_path):
         write_atomic(target, fail)
     pd.testing.assert_frame_equal(pd.read_parquet(target), table)
     assert list(tmp_path.iterdir()) == [target]
+
+
+def _write_all(folder, number):
+    """Write one of each kind of file, 1 MB each; what the disk said, by name."""
+    values = np.random.default_rng(number).random((2500, 25, 2))
+    walk = make_walk(
+        values, np.ones((2500, 25)), fps=25.0, keypoint_set="body_25", walk_id="a"
+    )
+    table = pd.DataFrame(values.reshape(-1, 50))
+    writers = {
+        "table.parquet": lambda file: write_table(file, table),
+        "table.csv": lambda file: write_atomic(file, table.to_csv),
+        "text.json": lambda file: write_json(file, {"text": "x" * 10**6}),
+        "maps.nc": lambda file: write_netcdf(file, xr.Dataset({"x": walk["position"]})),
+        "weights.safetensors": lambda file: save_tensors(
+            file, {"a": torch.tensor(values)}, meta={}
+        ),
+        **{
+            f"walk{suffix}": lambda file: write_walk(walk, file)
+            for suffix in (".nc", ".csv", ".parquet", ".zarr")
+        },
+    }
+    said = {}
+    for name, write in writers.items():
+        try:
+            write(folder / name)
+        except OSError as error:
+            said[name] = str(error)
+    return said
+
+
+def _contents(folder):
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+def test_a_full_disk_is_told_in_one_sentence_and_loses_nothing(tmp_path):
+    assert _write_all(tmp_path, 1) == {}
+    before = _contents(tmp_path)
+    names = {name.split("/")[0] for name in before}
+    script = (
+        "import json, sys, resource, pathlib; sys.path.insert(0, sys.argv[1])\n"
+        "from test_runs import _write_all\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))\n"
+        "print(json.dumps(_write_all(pathlib.Path(sys.argv[2]), 2)))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script, __file__.rpartition("/")[0], tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        name: f"{str(tmp_path / name)!r} could not be written (File too large). What "
+        "was finished before is kept; make room or choose another place, and start "
+        "again."
+        for name in names
+    }
+    assert _contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "content", "reason"),
+    [
+        ("config", "config.json", b'{"preset": "qu', "Unterminated string starting"),
+        ("metrics", "metrics.parquet", b"PAR1" + b"x" * 50, "Parquet magic bytes"),
+        ("saliency", "saliency.nc", b"HDF", "file signature not found"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named(tmp_path, part, name, content, reason):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged") as error:
+        getattr(Run(tmp_path), part)
+    assert str(error.value).startswith(f"{str(tmp_path / name)!r} is damaged (")
+    assert reason in str(error.value)
+    assert str(error.value).endswith(
+        "). Delete it and start again; finished stages are kept."
+    )

@@ -3,8 +3,11 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import xarray as xr
 
 
 def check_new_folder(path: Path, *, name: str) -> None:
@@ -52,18 +55,33 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> Path:
     -------
     path
         The same ``path``, for chaining.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or not writable; what was there before is still there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        write(temporary)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _telling(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            write(temporary)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
     return path
+
+
+def write_netcdf(path: Path, dataset: xr.Dataset) -> Path:
+    """Write a Dataset as netCDF, atomically.
+
+    It is made in memory first: HDF5 ends the process where a disk is full.
+    """
+    content = dataset.to_netcdf(engine="h5netcdf")
+    return write_atomic(path, lambda file: file.write_bytes(content))
 
 
 def write_folder_atomic(path: Path, write: Callable[[Path], object]) -> Path:
@@ -86,23 +104,41 @@ def write_folder_atomic(path: Path, write: Callable[[Path], object]) -> Path:
     ------
     FileExistsError
         If ``path`` is the working directory or a mount point.
+    OSError
+        If the disk is full or not writable; what was there before is still there.
     """
     if path.is_mount() or path.resolve() == Path.cwd():
         raise FileExistsError(
             f"A folder is written anew and cannot be {str(path)!r}, where you are or "
             "where a disk is mounted. Name a new folder."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    workshop = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    made, old = workshop / "new", workshop / "old"
-    made.mkdir()
-    try:
-        write(made)
-        if path.exists():
-            path.replace(old)
-        made.replace(path)
-    finally:
-        if old.exists() and not path.exists():
-            old.replace(path)
-        shutil.rmtree(workshop)
+    with _telling(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        workshop = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        made, old = workshop / "new", workshop / "old"
+        made.mkdir()
+        try:
+            write(made)
+            if path.exists():
+                path.replace(old)
+            made.replace(path)
+        finally:
+            if old.exists() and not path.exists():
+                old.replace(path)
+            shutil.rmtree(workshop)
     return path
+
+
+@contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Say which file a disk refused, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # a sentence already
+            raise
+        raise type(error)(
+            f"{str(path)!r} could not be written ({os.strerror(error.errno)}). What "
+            "was finished before is kept; make room or choose another place, and start "
+            "again."
+        ) from error

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from cpexplore._validation import check_option, quoted
-from cpexplore.io.files import write_atomic
+from cpexplore.io.files import write_atomic, write_netcdf
 from cpexplore.io.openpose import read_openpose_folder
 from cpexplore.io.pose_json import read_pose_json
 from cpexplore.io.problems import check_file, wrong
@@ -120,7 +120,7 @@ def write_walk(walk: xr.Dataset, path: str | Path) -> Path:
     if path.suffix == ".zarr":
         return write_store(path, [walk])
     if path.suffix == ".nc":
-        return write_atomic(path, lambda file: walk.to_netcdf(file, engine="h5netcdf"))
+        return write_netcdf(path, walk)
     write = write_csv if path.suffix == ".csv" else write_parquet
     return write_atomic(path, lambda file: write(walk, file))
 

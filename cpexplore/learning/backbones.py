@@ -85,7 +85,13 @@ def seen_by(walks: WalkSet, kind: str, keypoints: str) -> WalkSet:
     """What a kind of backbone sees of windows.
 
     ``legs``: keypoints of the upper body are zero. ``bone``: positions relative to
-    the neighbour nearer the body centre. ``motion``: changes from frame to frame.
+    the neighbour nearer the body centre, or the mean of two; zero for the centre.
+    ``motion``: changes from frame to frame.
+
+    References
+    ----------
+    Shi et al., Skeleton-based action recognition with multi-stream adaptive graph
+    convolutional networks, IEEE TIP 2020: streams of bones and motion.
     """
     change = _VIEWS.get(kind)
     return replace(walks, x=change(walks.x, keypoints)) if change else walks
@@ -121,12 +127,10 @@ def _legs(x: Tensor, keypoints: str) -> Tensor:
 
 
 def _bones(x: Tensor, keypoints: str) -> Tensor:
-    graph = keypoint_set(keypoints)
-    inner = torch.arange(len(graph.keypoints))
-    for outer_name, inner_name in graph.edges:
-        outer = graph.keypoints.index(outer_name)
-        inner[outer] = graph.keypoints.index(inner_name)
-    return torch.cat([x[:, :2] - x[:, :2, :, inner], x[:, 2:]], dim=1)
+    nearer = torch.as_tensor(adjacency(keypoints)[2], dtype=x.dtype)
+    weight = nearer.sum(0)
+    inner = x[:, :2] @ (nearer / weight.clamp(min=1e-6))
+    return torch.cat([(x[:, :2] - inner) * (weight > 0), x[:, 2:]], dim=1)
 
 
 def _motion(x: Tensor, keypoints: str) -> Tensor:

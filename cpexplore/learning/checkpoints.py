@@ -1,20 +1,26 @@
 """Weights on disk: safetensors, atomic, one clear error when something is wrong."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor
 
-from cpexplore.runs import write_atomic
+from cpexplore.io.files import write_atomic
+from cpexplore.runs import undamaged
+
+_CHECKSUM = "sha256"
 
 
 def save_tensors(
     path: Path, tensors: Mapping[str, Tensor], *, meta: dict[str, str]
 ) -> None:
-    """Write tensors and text, completely or not at all.
+    """Write tensors and text with their checksum, completely or not at all.
 
     Raises
     ------
@@ -22,15 +28,9 @@ def save_tensors(
         If the disk is full or not writable; what was there before is still there.
     """
     plain = {name: value.detach().contiguous() for name, value in tensors.items()}
-    content = safetensors.torch.save(plain, metadata=meta)
-    try:
-        write_atomic(path, lambda file: file.write_bytes(content))
-    except OSError as error:
-        raise OSError(
-            f"The checkpoint {str(path)!r} could not be written "
-            f"({error.strerror or error}). Finished stages are kept; free "
-            f"{len(content) / 1e6:.1f} MB and start again to resume."
-        ) from error
+    told = meta | {_CHECKSUM: _checksum(plain, meta)}
+    content = safetensors.torch.save(plain, metadata=told)
+    write_atomic(path, lambda file: file.write_bytes(content))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -45,20 +45,33 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     ------
     FileNotFoundError
         If there is no such file.
-    ValueError
-        If the file is damaged.
+    DamagedFileError
     """
     if not path.exists():
         raise FileNotFoundError(f"There is no checkpoint {str(path)!r}.")
+    with undamaged(path):
+        tensors, meta = _content(path)
+        if meta.pop(_CHECKSUM, None) != _checksum(tensors, meta):
+            raise ValueError("its checksum is another")
+    return tensors, meta
+
+
+def _content(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
             names = file.keys()
             return {k: file.get_tensor(k) for k in names}, file.metadata() or {}
     except safetensors.SafetensorError as error:
-        raise ValueError(
-            f"The checkpoint {str(path)!r} is damaged ({error}). Delete it and start "
-            "again; finished stages are kept."
-        ) from error
+        raise ValueError(str(error)) from error
+
+
+def _checksum(tensors: Mapping[str, Tensor], meta: Mapping[str, str]) -> str:
+    """SHA-256 of names, shapes, values and text."""
+    digest = hashlib.sha256(json.dumps(meta, sort_keys=True).encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def flatten(state: Mapping[str, Any], *, prefix: str) -> dict[str, Tensor]:

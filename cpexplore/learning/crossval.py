@@ -12,7 +12,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm.auto import tqdm
 
-from cpexplore._validation import check_range
+from cpexplore._validation import check_range, quoted
 from cpexplore.cohort import Cohort, make_folds
 from cpexplore.learning.comparison import compare, pairs
 from cpexplore.learning.fold_task import FoldTask, Selector
@@ -21,7 +21,16 @@ from cpexplore.learning.metrics import score
 from cpexplore.learning.processes import Team
 from cpexplore.learning.tables import metadata_table, missingness_table, speed_table
 from cpexplore.learning.variants import CrossvalSpec
-from cpexplore.runs import FILES, Run, write_atomic, write_json, write_table
+from cpexplore.runs import (
+    FILES,
+    Run,
+    read_json,
+    read_table,
+    undamaged,
+    write_atomic,
+    write_json,
+    write_table,
+)
 from cpexplore.skeleton import KEYPOINT_SETS
 from cpexplore.windows import Windows
 
@@ -85,7 +94,7 @@ def cross_validate(
     ------
     ValueError
         If ``out`` holds another study, ``backbones`` has other folds, ``features``
-        lacks a walk, or the cohort is too small for the folds.
+        lacks a walk or holds infinite values, or the cohort is too small for the folds.
 
     Notes
     -----
@@ -145,6 +154,12 @@ def _of_walks(features: pd.DataFrame, walk_ids: pd.Index) -> pd.DataFrame:
             "`features` must have a row for each walk with a level; "
             f"{len(lacking)} of {len(walk_ids)} have none, the first is "
             f"{lacking[0]!r}. Give a row of NaN to a walk without features."
+        )
+    values = features.astype("float64")
+    if infinite := [name for name in values if np.isinf(values[name]).any()]:
+        raise ValueError(
+            "`features` must be finite, or NaN where missing; got infinite values in "
+            f"{quoted(infinite)}."
         )
     return features.reindex(walk_ids)  # which refuses a walk with two rows
 
@@ -226,7 +241,7 @@ def _trained(run: Run | str | Path, table: pd.DataFrame, network: str) -> Path:
     same = set(had[keys].itertuples(index=False)) == set(
         table[keys].itertuples(index=False)
     )
-    if not same or _claimed(run.path).get("network") != network:
+    if not same or _claimed(run.path)["network"] != network:
         raise ValueError(
             f"`backbones` must have the same walks, folds and recipe; those of "
             f"{str(run.path)!r} are others, so its networks may have been trained on "
@@ -236,7 +251,10 @@ def _trained(run: Run | str | Path, table: pd.DataFrame, network: str) -> Path:
 
 
 def _claimed(out: Path) -> dict[str, str]:
-    return json.loads((out / "parts" / "study.json").read_text())
+    file = out / "parts" / "study.json"
+    with undamaged(file):
+        study = read_json(file)
+        return {name: study[name] for name in ("fingerprint", "network")}
 
 
 def _claim(out: Path, study: dict[str, str]) -> None:
@@ -286,7 +304,7 @@ def _collect(
 
 
 def _joined(tasks: list[FoldTask], kind: str) -> list[pd.DataFrame]:
-    return [pd.read_parquet(t.part(kind)) for t in tasks if t.part(kind).exists()]
+    return [read_table(t.part(kind)) for t in tasks if t.part(kind).exists()]
 
 
 def _write_history(out: Path, history: pd.DataFrame) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """The trained models of one fold: asked again later, kept without pickles."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from cpexplore.models.baselines import Logit
 from cpexplore.models.fusion import FusionClassifier, FusionConfig
 from cpexplore.models.peers import NeighbourClassifier
 from cpexplore.models.stgcn import STGCNConfig
-from cpexplore.runs import Run, write_json
+from cpexplore.runs import Run, read_json, undamaged, write_json
 from cpexplore.skeleton import keypoint_set
 from cpexplore.windows import Windows
 
@@ -242,8 +241,8 @@ def load_fold_models(run: Run | Path, *, seed: int | None = None) -> list[FoldMo
     ------
     FileNotFoundError
         If the run kept no models.
-    ValueError
-        If a checkpoint is damaged.
+    DamagedFileError
+        If a file of the run is damaged.
     """
     folder = (run.path if isinstance(run, Run) else Path(run)) / "checkpoints"
     found = [load_fold(file) for file in sorted(folder.glob("seed*_fold*.json"))]
@@ -267,22 +266,28 @@ def load_fold(file: Path) -> FoldModels:
     ------
     FileNotFoundError
         If a file of the fold is missing.
-    ValueError
-        If a checkpoint is damaged.
+    DamagedFileError
+        If a file of the fold is damaged.
     """
-    content = json.loads(file.read_text())
-    folder, fold = file.parent, file.stem
+    content = read_json(file)
+    with undamaged(file):
+        return _built(content, folder=file.parent, fold=file.stem)
+
+
+def _built(content: dict[str, Any], *, folder: Path, fold: str) -> FoldModels:
     keypoints = content["keypoint_set"]
     config = _stgcn_config(content["backbone"])
     backbones: dict[str, nn.Module] = {}
     for kind, name in BACKBONES.items():
         if name in content["backbones"]:
-            tensors, _ = load_tensors(folder / f"{fold}_{name}.safetensors")
+            weights = folder / f"{fold}_{name}.safetensors"
+            tensors, _ = load_tensors(weights)
             network = make_backbone(kind, config, keypoints=keypoints)
             if kind == "triplet":
                 bank, target = tensors["bank"], tensors["target"]
                 network = NeighbourClassifier(network, bank=bank, target=target)
-            network.load_state_dict(tensors)
+            with undamaged(weights):
+                network.load_state_dict(tensors)
             backbones[name] = network.eval()
     fusions = {}
     for name, saved in content["fusions"].items():
@@ -291,7 +296,10 @@ def load_fold(file: Path) -> FoldModels:
             keypoints=keypoint_set(keypoints).keypoints,
             features=saved["features"],
         )
-        fusion.load_state_dict(load_tensors(folder / f"{fold}_{name}.safetensors")[0])
+        weights = folder / f"{fold}_{name}.safetensors"
+        tensors, _ = load_tensors(weights)
+        with undamaged(weights):
+            fusion.load_state_dict(tensors)
         fusions[name] = fusion.eval()
         fusion.backbone = backbones[BACKBONES[VARIANTS[name].backbone]]
     logit = content["logit"]

@@ -150,8 +150,8 @@ def fit(
     Raises
     ------
     ValueError
-        If there is nothing to learn from, training diverges, or the checkpoint is
-        damaged or belongs to another recipe or other walks.
+        If there is nothing to learn from, levels are missing, training diverges, or
+        the checkpoint is damaged or belongs to another recipe or other walks.
     OSError
         If the checkpoint cannot be written.
     """
@@ -160,6 +160,12 @@ def fit(
         raise ValueError(
             "`train` and `inner` must have windows; got "
             f"{len(train.x)} and {len(inner.x)}."
+        )
+    if (train.target < 0).any() or (inner.target < 0).all():
+        raise ValueError(
+            "`train` must have a level for every walk and `inner` for some; "
+            f"{int((train.target < 0).sum())} of {len(train)} and "
+            f"{int((inner.target < 0).sum())} of {len(inner)} have none."
         )
     if getattr(getattr(model, "config", None), "recompute", False):
         return_freed_memory()

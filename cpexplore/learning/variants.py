@@ -114,6 +114,7 @@ DEFAULT_MODELS = (
     "fusion_concat",
     "fusion_late",
     "fusion_selected_features",
+    "features_boosting",
 )
 """What :func:`cpexplore.learning.cross_validate` trains unless told otherwise."""
 

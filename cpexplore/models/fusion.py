@@ -280,7 +280,7 @@ class FusionClassifier(nn.Module):
 
     @torch.no_grad()
     def attention(self, x: Tensor, features: Tensor) -> xr.Dataset:
-        """Who looked at whom, by name, averaged over heads.
+        """Who looked at whom, by name, averaged over heads; nothing is dropped.
 
         Parameters
         ----------
@@ -304,7 +304,10 @@ class FusionClassifier(nn.Module):
                 "'clinical_asks' to have keypoint-by-feature attention; got "
                 f"{self.config.fusion!r}."
             )
+        was_training = self.training
+        self.eval()
         weights = self.token_mixer.weights(*self.tokens(x, features))
+        self.train(was_training)
         dims = {
             "skeleton_asks": ("window", "keypoint", "feature"),
             "clinical_asks": ("window", "feature", "keypoint"),

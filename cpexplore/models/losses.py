@@ -20,7 +20,8 @@ class LossConfig:
     name: str = "cross_entropy"
     """``cross_entropy``, ``logit_adjusted``, ``soft_ordinal``, ``cdw_ce``, ``emd``."""
     balance: float = 0.5
-    """Weight of a level = its share to the power of minus this, 0 (none) to 1."""
+    """Weight of a level = its share to the power of minus this, 0 (none) to 1; not for
+    ``logit_adjusted``, which allows for rare levels by itself."""
     label_smoothing: float = 0.1
     """Share of a target spread over all levels by the cross-entropies, 0 to 0.5."""
     slope: float = 2.0
@@ -53,7 +54,8 @@ def make_criterion(config: LossConfig, priors: Tensor) -> Criterion:
         weighted by level.
     """
     shares = priors.clamp(min=1e-3)
-    weights = shares.pow(-config.balance)
+    balance = 0.0 if config.name == "logit_adjusted" else config.balance
+    weights = shares.pow(-balance)
     per_example = LOSSES[config.name]
 
     def criterion(logits: Tensor, target: Tensor) -> Tensor:

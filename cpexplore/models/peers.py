@@ -26,8 +26,8 @@ class GaitCNN(nn.Module):
     Three stages of two convolutions over eight frames and a pooling by 2, 2 and 3, then
     ten units, as published. Differs: one network for all children; the four levels in
     place of a regressed gait number; means over time in place of a flattened series,
-    since training crops windows; signed flexion in place of unsigned angles; no
-    distances between keypoints beside them.
+    so that a step may lie anywhere in the window; signed flexion in place of unsigned
+    angles; no distances between keypoints beside them.
 
     References
     ----------

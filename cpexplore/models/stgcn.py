@@ -123,7 +123,8 @@ class GraphConv(nn.Module):
     ) -> Float[Tensor, "N D T V"]:
         """Mix (N, C, T, V) into (N, D, T, V) by the graph (K, V, V)."""
         n, c, t, v = x.shape
-        edges = adjacency * self.edge_importance  # (K, V, W)
+        importance = self.edge_importance
+        edges = adjacency.to(importance.dtype) * importance  # (K, V, W)
         mix = edges.permute(2, 0, 1).reshape(-1, v)  # (W*K, V)
         x = x.permute(0, 2, 3, 1).reshape(n * t, v, c)
         x = torch.bmm(mix.expand(n * t, -1, -1), x)  # (N*T, W*K, C)
@@ -260,13 +261,13 @@ class STGCN(nn.Module):
 
     def __init__(self, config: STGCNConfig, adjacency: np.ndarray | Tensor) -> None:
         super().__init__()
-        graph = torch.as_tensor(adjacency, dtype=torch.get_default_dtype())
+        graph = torch.as_tensor(adjacency)
         if graph.ndim != 3 or graph.shape[1] != graph.shape[2]:
             raise ValueError(
                 f"`adjacency` must have the shape (K, V, V); got {tuple(graph.shape)}."
             )
         self.config = config
-        self.register_buffer("adjacency", graph.clone())
+        self.register_buffer("adjacency", graph.clone())  # as exact as it came
         self.input_norm = nn.BatchNorm1d(graph.shape[1] * config.in_channels)
         widths = [config.in_channels, *(width for width, _ in config.blocks)]
         self.blocks = nn.ModuleList(

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from cpexplore import gait, learning
 from cpexplore._validation import check_option, check_range
 from cpexplore.cohort import Cohort, make_folds
-from cpexplore.io.files import write_atomic
+from cpexplore.io.files import write_atomic, write_netcdf
 from cpexplore.io.store import write_store
 from cpexplore.learning.fold_task import INNER_SPLITS
 from cpexplore.learning.processes import n_processes
@@ -34,7 +34,7 @@ from cpexplore.pipeline.saliency import (
 )
 from cpexplore.pipeline.statistics import write_statistics
 from cpexplore.preprocessing import clean
-from cpexplore.runs import FILES, Run, load_run, write_json, write_netcdf, write_table
+from cpexplore.runs import FILES, Run, load_run, write_json, write_table
 from cpexplore.view.report import write_report
 from cpexplore.windows import Windows
 

@@ -1,6 +1,7 @@
 """Cross-validation: nothing leaks, nothing is lost, and order does not matter."""
 
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from cpexplore.learning.fold_task import inner_split
 from cpexplore.learning.scaling import FeatureScaler
 from cpexplore.learning.tables import metadata_table, missingness_table, speed_table
 from cpexplore.learning.variants import VARIANTS, CrossvalSpec
+from cpexplore.runs import DamagedFileError
 
 P = list(PROBABILITIES)
 
@@ -390,6 +392,53 @@ def test_features_of_other_walks_are_refused(study, tmp_path):
     arguments = study_arguments(study) | {"features": renamed}
     with pytest.raises(ValueError, match=re.escape(message)):
         cross_validate(study.cohort, study.spec, out=tmp_path, **arguments)
+
+
+def test_infinite_features_are_refused(study, tmp_path):
+    features = study.features.copy()
+    features.iloc[5, 0] = np.inf
+    message = (
+        "`features` must be finite, or NaN where missing; got infinite values in "
+        "'speed_llps'."
+    )
+    arguments = study_arguments(study) | {"features": features}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        cross_validate(study.cohort, study.spec, out=tmp_path, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("seed0_fold0.json", b"{}", "keypoint_set"),
+        ("seed0_fold0.json", b"{", "Expecting property name"),
+        ("seed0_fold0_skeleton.safetensors", None, "Error(s) in loading state_dict"),
+        ("seed0_fold0_fusion_late.safetensors", b"", "header too small"),
+    ],
+)
+def test_a_damaged_file_of_a_fold_is_named(run, tmp_path, name, content, reason):
+    shutil.copytree(run.path, tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "checkpoints" / name
+    if content is None:  # the weights of another network
+        content = file.with_name("seed0_fold0_fusion_late.safetensors").read_bytes()
+    file.write_bytes(content)
+    with pytest.raises(DamagedFileError) as error:
+        load_fold_models(tmp_path)
+    said = str(error.value)
+    assert said.startswith(f"{str(file)!r} is damaged (")
+    assert reason in said
+    assert said.endswith("). Delete it and start again; finished stages are kept.")
+
+
+@pytest.mark.parametrize("content", [b"{}", b'{"fingerprint'])
+def test_a_damaged_claim_of_a_study_is_named(study, tmp_path, content):
+    file = tmp_path / "parts" / "study.json"
+    file.parent.mkdir()
+    file.write_bytes(content)
+    message = (
+        rf"^{re.escape(repr(str(file)))} is damaged \(.*finished stages are kept\.$"
+    )
+    with pytest.raises(DamagedFileError, match=message):
+        cross_validate(study.cohort, study.spec, out=tmp_path, **study_arguments(study))
 
 
 def test_pairs_compare_with_the_skeleton_and_the_main_fusion():

@@ -14,11 +14,11 @@ from torch import nn
 from cpexplore.learning import FitConfig, fit, predict
 from cpexplore.learning import training as training_module
 from cpexplore.learning.augment import Augmentation, AugmentConfig, rotate_and_scale
-from cpexplore.learning.checkpoints import load_tensors, save_tensors
 from cpexplore.learning.data import WalkSet, cache_maps, make_walk_set, mirror_features
 from cpexplore.learning.training import one_cycle, seeded
 from cpexplore.models import STGCN, FusionClassifier, FusionConfig, STGCNConfig
 from cpexplore.models.ordinal import OrdinalLogit
+from cpexplore.runs import DamagedFileError
 from cpexplore.skeleton import adjacency, keypoint_set, mirror_index
 
 SMALL = STGCNConfig(blocks=((8, 2),), embed_dim=16, dropout=0.2, separable=True)
@@ -79,7 +79,7 @@ def test_training_leaves_its_inputs_and_the_global_state_alone(sets):
     assert torch.equal(torch.get_rng_state(), before[2])
 
 
-@pytest.mark.parametrize("killed_after", [1, 3])
+@pytest.mark.parametrize("killed_after", range(CONFIG.epochs))
 def test_a_killed_training_resumes_to_the_same_weights(
     killed_after, sets, tmp_path, monkeypatch
 ):
@@ -128,36 +128,33 @@ def test_a_damaged_checkpoint_gives_one_clear_error(sets, tmp_path):
     learn, inner = sets
     file = tmp_path / "state.safetensors"
     fit(make_backbone(), learn, inner=inner, config=CONFIG, checkpoint=file)
-    file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(ValueError, match="is damaged") as error:
-        fit(make_backbone(), learn, inner=inner, config=CONFIG, checkpoint=file)
-    assert str(error.value).startswith(f"The checkpoint {str(file)!r} is damaged (")
-    assert str(error.value).endswith(
-        "). Delete it and start again; finished stages are kept."
+    whole = file.read_bytes()
+    middle = len(whole) // 2
+    flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    reasons = {
+        whole[:1000]: "Error while deserializing header: invalid header length",
+        flipped: "its checksum is another",
+    }
+    for content, reason in reasons.items():
+        file.write_bytes(content)
+        with pytest.raises(DamagedFileError) as error:
+            fit(make_backbone(), learn, inner=inner, config=CONFIG, checkpoint=file)
+        assert str(error.value) == (
+            f"{str(file)!r} is damaged ({reason}). Delete it and start again; finished "
+            "stages are kept."
+        )
+
+
+def test_walks_without_a_level_are_refused(sets):
+    learn, inner = sets
+    target = learn.target.clone()
+    target[:2] = -1
+    message = (
+        "`train` must have a level for every walk and `inner` for some; "
+        f"2 of {len(learn)} and 0 of {len(inner)} have none."
     )
-
-
-def test_a_full_disk_gives_one_clear_error_and_keeps_the_last_state(
-    tmp_path, monkeypatch
-):
-    file = tmp_path / "state.safetensors"
-    save_tensors(file, {"a": torch.ones(3)}, meta={"step": "1"})
-
-    def full(self, content):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("pathlib.Path.write_bytes", full)
-        with pytest.raises(OSError, match="could not be written") as error:
-            save_tensors(file, {"a": torch.zeros(3)}, meta={"step": "2"})
-    assert str(error.value) == (
-        f"The checkpoint {str(file)!r} could not be written (No space left on "
-        "device). Finished stages are kept; free 0.0 MB and start again to resume."
-    )
-    tensors, meta = load_tensors(file)
-    assert torch.equal(tensors["a"], torch.ones(3))
-    assert meta == {"step": "1"}
-    assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        fit(make_backbone(), replace(learn, target=target), inner=inner)
 
 
 def test_training_stops_when_the_inner_part_gets_no_better(sets):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 from torch import nn
 
 from cpexplore.models import STGCN, FusionClassifier, FusionConfig, STGCNConfig
@@ -178,7 +179,10 @@ def test_modality_dropout_acts_in_training_only(batch):
 
 
 def test_attention_is_named_and_sums_to_one(batch):
-    maps = make_fusion().eval().attention(*batch)
+    fusion = make_fusion().train()
+    maps = fusion.attention(*batch)
+    assert fusion.training
+    xr.testing.assert_identical(maps, fusion.eval().attention(*batch))
     asks = maps["skeleton_asks"]
     assert asks.dims == ("window", "keypoint", "feature")
     assert asks["keypoint"].values.tolist() == list(KEYPOINTS)

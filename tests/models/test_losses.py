@@ -43,6 +43,17 @@ def test_logit_adjustment_adds_the_log_shares():
     torch.testing.assert_close(result, -proba[range(8), target].log())
 
 
+def test_logit_adjustment_alone_makes_all_levels_count_alike():
+    target = torch.arange(4).repeat_interleave((PRIORS * 100).round().long())
+    config = LossConfig(name="logit_adjusted", label_smoothing=0.0)
+    criterion = make_criterion(config, PRIORS)
+    logits = torch.zeros(4, requires_grad=True)  # of windows that say nothing
+
+    criterion(logits.expand(len(target), 4), target).backward()
+
+    torch.testing.assert_close(logits.grad, torch.zeros(4), atol=1e-6, rtol=0)
+
+
 def test_soft_targets_decay_with_the_distance():
     config = LossConfig(name="soft_ordinal", slope=1.0)
     soft = torch.tensor([math.exp(-d) for d in (1, 0, 1, 2)])

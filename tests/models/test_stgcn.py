@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from scipy.sparse.csgraph import shortest_path
 from torch.nn import functional as F
 
 from cpexplore.models import (
@@ -20,7 +21,7 @@ from cpexplore.models import (
     load_reference_state,
 )
 from cpexplore.models.reference import reference_name
-from cpexplore.skeleton import KEYPOINT_SETS, adjacency
+from cpexplore.skeleton import KEYPOINT_SETS, adjacency, partition
 
 ROOT = Path(__file__).parents[2]
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
@@ -113,28 +114,64 @@ def test_a_training_step_equals_the_published_network(published):
         ), name
 
 
-@pytest.mark.parametrize("name", ["halpe_26", "blazepose_33"])
-def test_any_other_skeleton_equals_the_textbook_network(name):
+def random_tree(n_keypoints):
+    """Partition of a skeleton that nobody has seen."""
+    rng = np.random.default_rng(n_keypoints)
+    links = np.zeros((n_keypoints, n_keypoints))
+    for keypoint in range(1, n_keypoints):
+        links[keypoint, rng.integers(keypoint)] = 1
+    hops = shortest_path(links, directed=False, unweighted=True)
+    return partition(hops, centre=[int(rng.integers(n_keypoints))])
+
+
+def published_name(name):
+    """What the published code calls a parameter of the textbook network."""
+    swap = {"graph_conv": "gcn.conv", "graph_norm": "tcn.0", "time_conv": "tcn.2"}
+    swap |= {"time_norm": "tcn.3", "shortcut": "residual", "input_norm": "data_bn"}
+    swap |= {"blocks": "st_gcn_networks", "head": "fcn"}
+    for ours, published in swap.items():
+        name = name.replace(ours, published)
+    name = re.sub(r"st_gcn_networks\.(\d+)\.(edge_importance)", r"\2.\1", name)
+    return "A" if name == "graph" else name
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["with A", "without A"])
+@pytest.mark.parametrize("skeleton", ["halpe_26", "blazepose_33", 13, 21])
+def test_any_other_skeleton_equals_the_textbook_network(skeleton, told):
     path = ROOT / "benchmarks" / "textbook_stgcn.py"
     spec = importlib.util.spec_from_file_location("textbook_stgcn", path)
     textbook_module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(textbook_module)
-    graph = torch.tensor(adjacency(name))
-    textbook = textbook_module.TextbookSTGCN(graph).double().eval()
-    swap = {"graph_conv": "gcn.conv", "graph_norm": "tcn.0", "time_conv": "tcn.2"}
-    swap |= {"time_norm": "tcn.3", "shortcut": "residual", "input_norm": "data_bn"}
-    swap |= {"blocks": "st_gcn_networks", "head": "fcn"}
-    state = {}
-    for key, value in textbook.state_dict().items():
-        for ours, published in swap.items():
-            key = key.replace(ours, published)
-        key = re.sub(r"st_gcn_networks\.(\d+)\.(edge_importance)", r"\2.\1", key)
-        state["A" if key == "graph" else key] = value
-    model = STGCN(STGCNConfig.preset("paper"), graph).double()
+    named = isinstance(skeleton, str)
+    graph = adjacency(skeleton) if named else random_tree(skeleton)
+    textbook = textbook_module.TextbookSTGCN(torch.tensor(graph)).double()
+    state = {published_name(k): v for k, v in textbook.state_dict().items()}
+    for name, value in state.items():
+        if name != "A" and value.ndim:
+            value.copy_(torch.tensor(reference_weights(name, tuple(value.shape))))
+    if not told:
+        del state["A"]
+    model = STGCN(STGCNConfig.preset("paper", dropout=0), graph).double()
     load_reference_state(model, state)
     x = torch.randn(2, 3, 30, graph.shape[-1], dtype=torch.float64)
+    near = {"rtol": 1e-12, "atol": 1e-12}
+    torch.testing.assert_close(model.eval()(x), textbook.eval()(x), **near)
 
-    torch.testing.assert_close(model.eval()(x), textbook(x), rtol=1e-12, atol=1e-12)
+    for block in textbook.blocks:
+        block.drop.p = 0
+    losses = [
+        F.cross_entropy(m.train()(x), torch.tensor([1, 3])) for m in (model, textbook)
+    ]
+    torch.testing.assert_close(*losses, **near)
+    for loss in losses:
+        loss.backward()
+    ours, buffers = dict(model.named_parameters()), dict(model.named_buffers())
+    for name, parameter in textbook.named_parameters():
+        norm = ours[reference_name(published_name(name))].grad.norm()
+        torch.testing.assert_close(norm, parameter.grad.norm(), rtol=1e-9, atol=1e-12)
+    for name, value in textbook.named_buffers():
+        result = buffers[reference_name(published_name(name))]
+        torch.testing.assert_close(result, value, **near)
 
 
 @pytest.mark.parametrize("preset", ["paper", "quick"])

@@ -20,6 +20,7 @@ MODELS = {
     "speed_only",
     "metadata_only",
     "features_logit",
+    "features_boosting",
     "features_ordinal",
     "skeleton",
     "fusion_cross_attention",

@@ -10,6 +10,7 @@ import xarray as xr
 
 from cpexplore import gmfcs, runs
 from cpexplore.cohort import make_index
+from cpexplore.io.files import write_netcdf
 from cpexplore.io.store import write_store
 from cpexplore.preprocessing import clean
 from cpexplore.skeleton import KEYPOINT_SETS
@@ -73,8 +74,8 @@ def write_run(path: Path, *, patient: str = "P", source: str = "simulated") -> r
     }
     for name, table in tables.items():
         runs.write_table(path / runs.FILES[name], table)
-    runs.write_netcdf(path / runs.FILES["curves"], _curves(index, rng))
-    runs.write_netcdf(path / runs.FILES["saliency"], _saliency(cleaned, rng))
+    write_netcdf(path / runs.FILES["curves"], _curves(index, rng))
+    write_netcdf(path / runs.FILES["saliency"], _saliency(cleaned, rng))
     write_store(path / "walks.zarr", cleaned)
     (path / "statistics").mkdir()
     association = _association(features, rng)
