@@ -239,9 +239,8 @@ def counts(oof: pd.DataFrame) -> dict[str, int]:
 
 def seconds_per_epoch(stages: list[Stage], out: Path) -> dict[str, float]:
     """Median over stages, by network; what a busy machine took."""
-    files = [out / stage.name / "timing.json" for stage in stages]
-    told = [json.loads(f.read_text())["seconds_per_epoch"] for f in files if f.exists()]
-    return pd.DataFrame(told).median().to_dict()
+    told = pd.concat([Run(out / stage.name).metrics for stage in stages])
+    return told.groupby("model")["seconds_per_epoch"].median().to_dict()
 
 
 def on_common_splits(oof: pd.DataFrame, two: tuple[str, str]) -> pd.DataFrame:

@@ -35,7 +35,6 @@ FILES: Mapping[str, str] = {
     "saliency": "saliency.nc",
     "curves": "curves.nc",
     "training": "training.parquet",
-    "timing": "timing.json",
 }
 """Where each table of a run is kept."""
 
@@ -89,24 +88,17 @@ class Run:
 
     @cached_property
     def metrics(self) -> pd.DataFrame:
-        """Every metric of every model with its interval."""
+        """Every metric of every model with its interval, and ``seconds_per_epoch``.
+
+        The seconds are NaN where nothing was trained, and without the backbone's for a
+        fusion. Nothing else in the tables differs when a run is repeated.
+        """
         return self._table("metrics")
 
     @cached_property
     def comparisons(self) -> pd.DataFrame:
         """Paired differences between models with intervals."""
         return self._table("comparisons")
-
-    @cached_property
-    def seconds_per_epoch(self) -> dict[str, float]:
-        """Seconds that an epoch of each network took; none where nothing was trained.
-
-        Of fusions on cached maps, without their backbone. Never the same when a run is
-        repeated, unlike its other tables.
-        """
-        if not self.has("timing"):
-            return {}
-        return read_json(self._file("timing"))["seconds_per_epoch"]
 
     @cached_property
     def selection(self) -> pd.DataFrame:

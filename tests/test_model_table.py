@@ -45,7 +45,8 @@ def stages(tmp_path):
         folder = tmp_path / made.name
         folder.mkdir()
         answers(models, seed=cohort_seed).to_parquet(folder / "oof.parquet")
-        (folder / "metrics.parquet").touch()
+        clock = pd.DataFrame({"model": list(models), "seconds_per_epoch": 1.5})
+        clock.to_parquet(folder / "metrics.parquet")
         return made
 
     both = {"skeleton": 0.5, "fusion_cross_attention": 0.9}
@@ -64,6 +65,7 @@ def test_children_of_different_cohorts_stay_apart(stages, tmp_path):
     assert accuracy["cohorts"].tolist() == [2, 2]
     assert accuracy.loc["skeleton", "trainings"] == 2
     assert accuracy.loc["fusion_cross_attention", "trainings"] == 1
+    assert (accuracy["seconds_per_epoch"] == 1.5).all()
 
 
 def test_two_models_are_compared_on_the_splits_of_both(stages, tmp_path):

@@ -285,9 +285,12 @@ def _collect(
     for kind in ("oof", "selection"):
         if table := _joined(tasks, kind):
             write_table(out / FILES[kind], pd.concat(table, ignore_index=True))
-    seconds: dict[str, float] = {}
-    if history := _joined(tasks, "training"):
-        seconds = _write_history(out, pd.concat(history, ignore_index=True))
+    history = pd.DataFrame({"model": [], "seconds": []})
+    if parts := _joined(tasks, "training"):
+        history = pd.concat(parts, ignore_index=True)
+        # without the clock: all tables but the metrics are the same when repeated
+        write_table(out / FILES["training"], history.drop(columns="seconds"))
+    seconds = history.groupby("model")["seconds"].median().to_dict()
     run = Run(out)
     models = list(dict.fromkeys(run.oof["model"]))
     compared = [compare(run.oof, a, b) for a, b in pairs(models)]
@@ -295,8 +298,8 @@ def _collect(
         table = pd.concat(compared, ignore_index=True)
         write_table(out / FILES["comparisons"], table)
     metrics = score(run.oof)
-    told = metrics.assign(seconds_per_epoch=[seconds.get(m) for m in metrics["model"]])
-    write_atomic(out / "metrics.csv", lambda file: told.to_csv(file, index=False))
+    metrics["seconds_per_epoch"] = [seconds.get(m, np.nan) for m in metrics["model"]]
+    write_atomic(out / "metrics.csv", lambda file: metrics.to_csv(file, index=False))
     if not run.has("config"):
         study = {"spec": asdict(tasks[0].spec), "folds": folds["fold"].nunique()}
         write_json(out / FILES["config"], study)
@@ -305,11 +308,3 @@ def _collect(
 
 def _joined(tasks: list[FoldTask], kind: str) -> list[pd.DataFrame]:
     return [read_table(t.part(kind)) for t in tasks if t.part(kind).exists()]
-
-
-def _write_history(out: Path, history: pd.DataFrame) -> dict[str, float]:
-    """Keep what is reproducible apart from the clock; returns seconds per epoch."""
-    seconds = history.groupby("model")["seconds"].median().to_dict()
-    write_json(out / FILES["timing"], {"seconds_per_epoch": seconds})
-    write_table(out / FILES["training"], history.drop(columns="seconds"))
-    return seconds

@@ -91,6 +91,7 @@ class Fold:
         self.temperature: dict[str, float] = {}
         self._maps: dict[str, dict[str, WalkSet]] = {}
         self._ordinal: dict[str, OrdinalLogit] = {}
+        self._tables: dict[str, tuple[dict[str, np.ndarray], TabularModel]] = {}
 
     def run(self) -> None:
         """Train and ask every model, then write what the fold found out."""
@@ -125,16 +126,18 @@ class Fold:
         """Probabilities of a tabular model for the held-out walks."""
         if name == "majority":
             return np.tile(self.priors, (len(self.index["held_out"]), 1))
-        scores = self.table_scores(name)
-        model = self.table_model(name, scores)
+        scores, model = self.table_fit(name)
         log_proba = {part: model.log_proba(scores[part]) for part in PARTS[1:]}
         return self.calibrated(name, log_proba)
 
-    def table_scores(self, name: str) -> dict[str, np.ndarray]:
-        """Standard scores of a tabular model's table, by part."""
-        table = self.task.tables[name]
-        scaler = FeatureScaler.fit(table.loc[self.index["learn"].index])
-        return {p: scaler.transform(table.loc[self.index[p].index]) for p in PARTS}
+    def table_fit(self, name: str) -> tuple[dict[str, np.ndarray], TabularModel]:
+        """Standard scores of a tabular model's table, by part, and the fitted model."""
+        if name not in self._tables:
+            table = self.task.tables[name]
+            scaler = FeatureScaler.fit(table.loc[self.index["learn"].index])
+            of = {p: scaler.transform(table.loc[self.index[p].index]) for p in PARTS}
+            self._tables[name] = of, self.table_model(name, of)
+        return self._tables[name]
 
     def table_model(self, name: str, scores: dict[str, np.ndarray]) -> TabularModel:
         """Fit a tabular model."""
@@ -361,8 +364,7 @@ class Fold:
             fusion.backbone = self.backbones[BACKBONES[kind]]
         logit = None
         if "features_logit" in self.task.spec.models:
-            scores = self.table_scores("features_logit")
-            logit = self.table_model("features_logit", scores)
+            _, logit = self.table_fit("features_logit")
         kept = [*self.backbones, *kept_fusions, *(["features_logit"] if logit else [])]
         return FoldModels(
             seed=self.task.seed,

@@ -38,9 +38,10 @@ def model_grid(metrics: pd.DataFrame) -> html.Grid:
     )
 
 
-def further_grid(metrics: pd.DataFrame, *, seconds: Mapping[str, float]) -> html.Grid:
+def further_grid(metrics: pd.DataFrame) -> html.Grid:
     """All other metrics, and the seconds that an epoch of each network took."""
-    told = {model: html.number(value, 2) for model, value in seconds.items()}
+    seconds = metrics.groupby("model")["seconds_per_epoch"].first().dropna().to_dict()
+    told = {str(model): html.number(value, 2) for model, value in seconds.items()}
     return _grid(metrics, _FURTHER_METRICS, head="s / epoch", last=told)
 
 

@@ -87,7 +87,7 @@ def write_report(run: Run, *, out: Path | None = None) -> Path:
         cohort_note=cohort_note(run.index),
         notes=run.config.get("notes", []),
         models=model_grid(run.metrics),
-        further=further_grid(run.metrics, seconds=run.seconds_per_epoch),
+        further=further_grid(run.metrics),
         differences=difference_grid(run.comparisons),
         model_plots=_model_plots(run),
         confidence_plots=confidence_pictures(run.calibration),
