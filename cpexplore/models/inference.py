@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from cpexplore._validation import check_range
 from cpexplore.models.stgcn import STGCN, Block
 
 
@@ -83,7 +84,13 @@ def infer(
     -------
     Tensor of shape (N, L)
         Logits, float32 (or the model's own type), without gradient.
+
+    Raises
+    ------
+    ValueError
+        If ``chunk`` is below 1.
     """
+    check_range("chunk", chunk, low=1)
     folded = fold_batch_norm(model)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         parts = [folded(part) for part in x.split(chunk)]

@@ -238,7 +238,7 @@ class STGCN(nn.Module):
     Raises
     ------
     ValueError
-        If ``adjacency`` has another shape.
+        If ``adjacency`` has another shape; when called, if the windows do not suit it.
 
     Notes
     -----
@@ -287,6 +287,12 @@ class STGCN(nn.Module):
 
     def maps(self, x: Float[Tensor, "N C T V"]) -> Float[Tensor, "N D S V"]:
         """Features per frame and keypoint; S frames are left of T."""
+        wanted = self.config.in_channels, self.adjacency.shape[1]
+        if x.ndim != 4 or (x.shape[1], x.shape[3]) != wanted:
+            raise ValueError(
+                f"`x` must have the shape (N, {wanted[0]}, T, {wanted[1]}); "
+                f"got {tuple(x.shape)}."
+            )
         n, c, t, v = x.shape
         x = x.permute(0, 2, 3, 1).reshape(n * t, v * c)
         x = self.input_norm(x).view(n, t, v, c).permute(0, 3, 1, 2)

@@ -309,6 +309,19 @@ def test_inference_in_chunks_is_inference_at_once():
     torch.testing.assert_close(infer(model, x, bf16=True), logits, rtol=0.1, atol=0.05)
 
 
+def test_windows_of_another_skeleton_are_refused():
+    model = STGCN(SMALL, adjacency("coco_17"))
+    x = torch.zeros(2, 3, 20, 25)
+    with pytest.raises(ValueError, match=r"^`x` must have") as error:
+        model(x)
+    assert str(error.value) == (
+        "`x` must have the shape (N, 3, T, 17); got (2, 3, 20, 25)."
+    )
+    with pytest.raises(ValueError, match=r"^`chunk` must") as error:
+        infer(model, x[..., :17], chunk=0)
+    assert str(error.value) == "`chunk` must be a finite number and >= 1; got 0."
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
