@@ -4,8 +4,8 @@
 
 Both presets, with and without recompute, in single precision and in bf16, each in a
 process of its own: 64 windows of noise, two epochs of ``learning.fit``, one thread.
-Exits with 1 if ``quick`` as it is, or ``paper`` with recompute, needs more than 1.5 GB
-in single precision.
+Exits with 1 if a preset as it is (``quick`` keeps everything, ``paper`` computes again)
+needs more than 1.5 GB.
 """
 
 import itertools

@@ -27,6 +27,7 @@ PRESETS: Mapping[str, dict[str, Any]] = {
         "blocks": ((32, 2), (64, 2), (128, 1), (128, 1)),
         "separable": True,
         "dropout": 0.0,
+        "recompute": False,
     },
 }
 """What each preset changes in :class:`STGCNConfig`."""
@@ -56,9 +57,9 @@ class STGCNConfig:
     """Split temporal convolutions into a depthwise and a pointwise one."""
     dropout: float = 0.5
     """Share of activations dropped at the end of each block, in [0, 1)."""
-    recompute: bool = False
-    """Forget what is inside a block and compute it again for the gradient: training
-    takes longer and less memory, ``paper`` a third of it, with the same result."""
+    recompute: bool = True
+    """Forget what lies before a block's temporal convolution and compute it again for
+    the gradient: the same result from a third of the memory, training takes longer."""
 
     def __post_init__(self) -> None:
         check_range("n_classes", self.n_classes, low=1)
@@ -165,7 +166,7 @@ class Block(nn.Module):
             else nn.Conv2d(d, d, **over_time)
         )
         self.temporal_norm: nn.Module = nn.BatchNorm2d(d)
-        self.dropout = nn.Dropout(config.dropout, inplace=True)
+        self.dropout = config.dropout
         self.residual = _residual(channels, stride=stride) if residual else None
         self.recompute = config.recompute
 
@@ -173,29 +174,40 @@ class Block(nn.Module):
         self, x: Float[Tensor, "N C T V"], adjacency: Float[Tensor, "K V V"]
     ) -> Float[Tensor, "N D S V"]:
         """Convolve (N, C, T, V) into (N, D, S, V); stride leaves S of T frames."""
-        if not (self.recompute and torch.is_grad_enabled()):
-            return self.compute(x, adjacency)
-        second_time = nullcontext(), _unchanged_statistics(self)
-        return cast(
-            Tensor,
-            checkpoint(
-                self.compute,
-                x,
-                adjacency,
-                use_reentrant=False,
-                context_fn=lambda: second_time,
-            ),
-        )
-
-    def compute(
-        self, x: Float[Tensor, "N C T V"], adjacency: Float[Tensor, "K V V"]
-    ) -> Float[Tensor, "N D S V"]:
-        """As :meth:`forward`, with everything kept for the gradient."""
-        h = F.relu_(self.spatial_norm(self.spatial(x, adjacency)))
-        h = self.dropout(self.temporal_norm(self.temporal(h)))
+        convolve = self.convolve_frugally if self.recompute else self.convolve
+        h = self.temporal_norm(convolve(x, adjacency))
+        if self.training and self.dropout > 0:  # keeps a mask of bits, not of floats
+            h, _ = torch.native_dropout(h, self.dropout, train=True)
         if self.residual is not None:
             h += self.residual(x)
         return F.relu_(h)
+
+    def convolve(
+        self, x: Float[Tensor, "N C T V"], adjacency: Float[Tensor, "K V V"]
+    ) -> Float[Tensor, "N D S V"]:
+        """Convolve over keypoints, then over time."""
+        return self.temporal(F.relu_(self.spatial_norm(self.spatial(x, adjacency))))
+
+    def convolve_frugally(
+        self, x: Float[Tensor, "N C T V"], adjacency: Float[Tensor, "K V V"]
+    ) -> Float[Tensor, "N D S V"]:
+        """As :meth:`convolve`, keeping only its input and output for the gradient.
+
+        Computing again stops where nothing more is wanted: at the input of the last
+        convolution over time, which is most of the work.
+        """
+        if not (self.training and torch.is_grad_enabled()):
+            return self.convolve(x, adjacency)
+        second_time = nullcontext(), _unchanged_statistics(self.spatial_norm)
+        h = checkpoint(
+            self.convolve,
+            x,
+            adjacency,
+            use_reentrant=False,
+            preserve_rng_state=False,
+            context_fn=lambda: second_time,
+        )
+        return cast(Tensor, h)
 
 
 @contextmanager
