@@ -24,8 +24,22 @@ HEADLINES = (
 )
 """Differences that stand by world; at the public size all are listed."""
 
-METRICS = ("accuracy", "linear_kappa", "balanced_accuracy", "ece")
-DIFFERENCES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
+METRICS = {
+    "accuracy": "accuracy",
+    "linear_kappa": "linear κ",
+    "balanced_accuracy": "balanced accuracy",
+    "ece": "ECE",
+}
+ORACLES = {
+    "oracle_boosting": "oracle, boosted trees",
+    "oracle_logit": "oracle, logit",
+}
+DIFFERENCES = ("accuracy", "balanced_accuracy")
+
+
+def label_of(model: str) -> str:
+    """The name of a model, or of an oracle."""
+    return ORACLES.get(model) or model_label(model)
 
 
 def cell(row: pd.Series) -> str:
@@ -61,7 +75,7 @@ def by_world(accuracy: pd.DataFrame, worlds: list[str]) -> list[list[str]]:
     cells = {(r["model"], r["world"]): cell(r) for _, r in accuracy.iterrows()}
     order = accuracy.groupby("model")["estimate"].max().sort_values(ascending=False)
     rows = [
-        [model_label(model), *(cells.get((model, world), "") for world in worlds)]
+        [label_of(model), *(cells.get((model, world), "") for world in worlds)]
         for model in order.index
     ]
     return [["model", *worlds], *rows]
@@ -72,7 +86,7 @@ def by_metric(rows: pd.DataFrame) -> list[list[str]]:
 
     The oracles know no temperature, so their calibration error is left out.
     """
-    columns = {(name, "all"): name.replace("_", " ") for name in METRICS}
+    columns = {(name, "all"): label for name, label in METRICS.items()}
     columns |= {("recall", "IV"): "recall of IV"}
     accuracy = rows[rows["metric"] == "accuracy"].set_index("model")
     order = accuracy["estimate"].sort_values(ascending=False).index
@@ -81,11 +95,11 @@ def by_metric(rows: pd.DataFrame) -> list[list[str]]:
     for model in order:
         seconds = accuracy.loc[model, "seconds_per_epoch"]
         told = {key: cells[model, *key] for key in columns}
-        if "oracle" in model:
+        if model in ORACLES:
             told["ece", "all"] = ""
         lines.append(
             [
-                model_label(model),
+                label_of(model),
                 str(accuracy.loc[model, "trainings"]),
                 *told.values(),
                 "" if pd.isna(seconds) else f"{seconds:.1f}",
@@ -98,13 +112,14 @@ def difference_rows(differences: pd.DataFrame) -> list[list[str]]:
     """A row per pair of models."""
     keys = ["world", "model_a", "model_b"]
     by_metric = differences.set_index("metric").groupby(keys, sort=False)
-    lines = [["world", "difference", *DIFFERENCES.values(), "p, folds", "cohorts"]]
+    told = [METRICS[metric] for metric in DIFFERENCES]
+    lines = [["world", "difference", *told, "p, folds", "cohorts"]]
     for (world, *models), rows in by_metric:
         first = rows.loc["accuracy"]
         p_folds = "" if pd.isna(first["p_folds"]) else f"{first['p_folds']:.2f}"
         pair = " \N{MINUS SIGN} ".join(map(model_label, models))
-        told = (cell(rows.loc[metric]) for metric in DIFFERENCES)
-        lines.append([world, pair, *told, p_folds, str(first["cohorts"])])
+        cells = [cell(rows.loc[metric]) for metric in DIFFERENCES]
+        lines.append([world, pair, *cells, p_folds, str(first["cohorts"])])
     return lines
 
 
