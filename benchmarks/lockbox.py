@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-from model_table import PUBLIC_SIZE, core_features
+from model_table import PUBLIC_SIZE, claim, core_features
 
 from cpexplore.datasets import simulated_cohort
 from cpexplore.learning import compare, cross_validate, score
@@ -37,6 +37,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
+    made = {"patients": options.patients, "seed": options.seed}
+    claim(options.out / "cohort" / "cohort.json", **made)
     cohort = simulated_cohort(
         n_patients=options.patients, seed=options.seed, min_per_level=0
     )
@@ -60,11 +62,12 @@ def main() -> None:
     told = pd.read_parquet(run.path / FILE).assign(seed=0, fold=0)
     counts = cohort.index[locked].groupby("gmfcs", observed=False)["patient_id"]
     print("locked patients by level:", counts.nunique().to_dict())
-    for name, answers in (("lock-box", told), ("out of fold", run.oof)):
+    asked = "lock-box, the mean of five folds' models", "out of fold, one fold's model"
+    for name, answers in zip(asked, (told, run.oof), strict=True):
         table = score(answers)
         table = table[table["metric"].isin(SHOWN) & (table["level"] == "all")]
         print(f"\n{name}\n{table.round(3).to_string(index=False)}")
-        for other in ("skeleton", "features_logit"):
+        for other in ("skeleton", "features_ordinal"):
             difference = compare(answers, "fusion_cross_attention", other)
             difference = difference[difference["metric"].isin(SHOWN)]
             print(difference.round(3).to_string(index=False))

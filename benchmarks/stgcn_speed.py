@@ -102,8 +102,8 @@ def main() -> None:
             lambda: training_step(textbook, x),
             lambda: training_step(keeping, x),
         ),
-        "quick training step / paper": (
-            lambda: training_step(paper, x),
+        "quick training step / paper, recompute=False": (
+            lambda: training_step(keeping, x),
             lambda: training_step(quick, x),
         ),
         "quick inference / paper": (

@@ -53,7 +53,7 @@ class Run:
     @cached_property
     def config(self) -> dict[str, Any]:
         """What was asked for: cohort, preset, seeds, hyper-parameters."""
-        return read_json(self._file("config"))
+        return read_json(self._file("config"), remedy=ELSEWHERE)
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -230,35 +230,46 @@ class DamagedFileError(ValueError):
     """A file of a run that cannot be read any more."""
 
 
+ELSEWHERE = "Start again in another directory"
+_REMEDY = "Delete it and start again; finished stages are kept"
+
+
 @contextmanager
-def undamaged(file: Path) -> Iterator[None]:
+def undamaged(file: Path, *, remedy: str = _REMEDY) -> Iterator[None]:
     """Turn what a damaged file makes a library say into one sentence.
+
+    Parameters
+    ----------
+    file : Path
+        What is read.
+    remedy : str
+        What to do about it.
 
     Raises
     ------
     DamagedFileError
-        If reading fails, except where there is no such file.
+        If reading fails, except where the disk or the system refuses it.
     """
     try:
         yield
     except (ValueError, LookupError, TypeError, RuntimeError, OSError) as error:
-        if isinstance(error, DamagedFileError | FileNotFoundError | PermissionError):
+        refused = isinstance(error, OSError) and error.errno is not None
+        if refused or isinstance(error, DamagedFileError):
             raise
         reason = " ".join(str(error).split())[:300].rstrip(".")
         raise DamagedFileError(
-            f"{str(file)!r} is damaged ({reason}). Delete it and start again; finished "
-            "stages are kept."
+            f"{str(file)!r} is damaged ({reason}). {remedy}."
         ) from error
 
 
-def read_json(file: Path) -> dict[str, Any]:
+def read_json(file: Path, *, remedy: str = _REMEDY) -> dict[str, Any]:
     """Read a mapping that :func:`write_json` wrote.
 
     Raises
     ------
     DamagedFileError
     """
-    with undamaged(file):
+    with undamaged(file, remedy=remedy):
         return json.loads(file.read_text())
 
 

@@ -14,7 +14,7 @@ import xarray as xr
 from cpexplore.io import write_walk
 from cpexplore.io.files import write_atomic, write_netcdf
 from cpexplore.learning.checkpoints import save_tensors
-from cpexplore.runs import Run, load_run, write_json, write_table
+from cpexplore.runs import FILES, Run, load_run, undamaged, write_json, write_table
 from cpexplore.walks import make_walk
 
 
@@ -114,19 +114,27 @@ def test_a_full_disk_is_told_in_one_sentence_and_loses_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("part", "name", "content", "reason"),
+    ("part", "content", "reason"),
     [
-        ("config", "config.json", b'{"preset": "qu', "Unterminated string starting"),
-        ("metrics", "metrics.parquet", b"PAR1" + b"x" * 50, "Parquet magic bytes"),
-        ("saliency", "saliency.nc", b"HDF", "file signature not found"),
+        ("config", b'{"preset": "qu', "Unterminated string starting"),
+        ("environment", b'{"mach', "Unterminated string starting"),
+        ("metrics", b"PAR1" + b"x" * 50, "Parquet magic bytes"),
+        ("saliency", b"HDF", "file signature not found"),
     ],
 )
-def test_a_damaged_file_of_a_run_is_named(tmp_path, part, name, content, reason):
-    (tmp_path / name).write_bytes(content)
+def test_a_damaged_file_of_a_run_is_named(tmp_path, part, content, reason):
+    file = tmp_path / FILES[part]
+    file.write_bytes(content)
     with pytest.raises(ValueError, match="is damaged") as error:
         getattr(Run(tmp_path), part)
-    assert str(error.value).startswith(f"{str(tmp_path / name)!r} is damaged (")
+    assert str(error.value).startswith(f"{str(file)!r} is damaged (")
     assert reason in str(error.value)
-    assert str(error.value).endswith(
-        "). Delete it and start again; finished stages are kept."
-    )
+    remedy = "Delete it and start again; finished stages are kept."
+    if part == "config":  # without which nobody knows what the folder holds
+        remedy = "Start again in another directory."
+    assert str(error.value).endswith(f"). {remedy}")
+
+
+def test_what_the_system_refuses_is_no_damage(tmp_path):
+    with pytest.raises(OSError, match="Too many open files"), undamaged(tmp_path):
+        raise OSError(24, "Too many open files")

@@ -135,10 +135,18 @@ def _telling(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # a sentence already
-            raise
+        if error.errno is None or not _concerns(error, path.parent):
+            raise  # a sentence already, or something that could not be read
         raise type(error)(
             f"{str(path)!r} could not be written ({os.strerror(error.errno)}). What "
             "was finished before is kept; make room or choose another place, and start "
             "again."
         ) from error
+
+
+def _concerns(error: OSError, folder: Path) -> bool:
+    """Whether an error names nothing, or something in a folder or on the way to it."""
+    if error.filename is None:
+        return True
+    named, folder = Path(error.filename).resolve(), folder.resolve()
+    return named.is_relative_to(folder) or folder.is_relative_to(named)

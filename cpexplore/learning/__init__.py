@@ -1,7 +1,7 @@
 """Training, cross-validation, metrics and calibration."""
 
 from cpexplore.learning.comparison import compare
-from cpexplore.learning.crossval import cross_validate
+from cpexplore.learning.crossval import cross_validate, is_finished
 from cpexplore.learning.fold_models import FoldModels, load_fold_models
 from cpexplore.learning.metrics import score
 from cpexplore.learning.training import FitConfig, FitResult, fit, predict
@@ -15,6 +15,7 @@ __all__ = [
     "compare",
     "cross_validate",
     "fit",
+    "is_finished",
     "load_fold_models",
     "predict",
     "score",

@@ -51,7 +51,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise FileNotFoundError(f"There is no checkpoint {str(path)!r}.")
     with undamaged(path):
         tensors, meta = _content(path)
-        if meta.pop(_CHECKSUM, None) != _checksum(tensors, meta):
+        checksum = meta.pop(_CHECKSUM, None)
+        if checksum is None:
+            raise ValueError("it has no checksum, like files of older versions")
+        if checksum != _checksum(tensors, meta):
             raise ValueError("its checksum is another")
     return tensors, meta
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,13 +16,14 @@ from tqdm.auto import tqdm
 from cpexplore._validation import check_range, quoted
 from cpexplore.cohort import Cohort, make_folds
 from cpexplore.learning.comparison import compare, pairs
-from cpexplore.learning.fold_task import FoldTask, Selector
+from cpexplore.learning.fold_task import FoldTask, Selector, fold_name, is_done
 from cpexplore.learning.folds import run_fold
 from cpexplore.learning.metrics import score
 from cpexplore.learning.processes import Team
 from cpexplore.learning.tables import metadata_table, missingness_table, speed_table
-from cpexplore.learning.variants import CrossvalSpec
+from cpexplore.learning.variants import SECOND_TRAINING, CrossvalSpec
 from cpexplore.runs import (
+    ELSEWHERE,
     FILES,
     Run,
     read_json,
@@ -146,6 +148,20 @@ def cross_validate(
     return Run(out)
 
 
+def is_finished(out: Path) -> bool:
+    """Whether every fold of a study was finished in ``out`` and lost no file since.
+
+    Raises
+    ------
+    DamagedFileError
+        If the table of folds, or what a fold notes of its files, is damaged.
+    """
+    if not (out / FILES["folds"]).exists():
+        return False
+    folds = read_table(out / FILES["folds"])[["seed", "fold"]].drop_duplicates()
+    return all(is_done(out, fold_name(*of)) for of in folds.itertuples(index=False))
+
+
 def _of_walks(features: pd.DataFrame, walk_ids: pd.Index) -> pd.DataFrame:
     """Features in the order of the walks; a walk without a row is a mistake."""
     lacking = walk_ids.difference(features.index, sort=False)
@@ -155,13 +171,24 @@ def _of_walks(features: pd.DataFrame, walk_ids: pd.Index) -> pd.DataFrame:
             f"{len(lacking)} of {len(walk_ids)} have none, the first is "
             f"{lacking[0]!r}. Give a row of NaN to a walk without features."
         )
+    for labels, what in ((features.index, "walks"), (features.columns, "columns")):
+        if twice := labels[labels.duplicated()].unique().tolist():
+            raise ValueError(
+                f"`features` must have each of its {what} once; got "
+                f"{quoted(twice[:5])} again."
+            )
+    numeric = features.select_dtypes(["number", "bool"]).columns
+    if text := features.columns.difference(numeric).tolist():
+        raise ValueError(
+            f"`features` must have numbers only; got other values in {quoted(text)}."
+        )
     values = features.astype("float64")
     if infinite := [name for name in values if np.isinf(values[name]).any()]:
         raise ValueError(
             "`features` must be finite, or NaN where missing; got infinite values in "
             f"{quoted(infinite)}."
         )
-    return features.reindex(walk_ids)  # which refuses a walk with two rows
+    return features.reindex(walk_ids)
 
 
 def _core_features(cohort: Cohort, *, n_jobs: int) -> pd.DataFrame:
@@ -206,7 +233,8 @@ def _fingerprint(
     trained: Path | None,
 ) -> str:
     """What a run directory must have been started with, to be resumed."""
-    settings = asdict(spec) | {"select": _name(select)}
+    settings: dict[str, Any] = asdict(spec) | {"select": _name(select)}
+    del settings["backbone"]["recompute"]  # the same result
     if trained is not None:
         settings["backbones"] = _claimed(trained)["fingerprint"]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
@@ -226,6 +254,7 @@ def _name(select: Selector | None) -> str:
 def _network(spec: CrossvalSpec, index: pd.DataFrame, windows: Windows) -> str:
     """What skeleton networks depend on beside the folds."""
     settings = asdict(spec.backbone) | asdict(spec.fit)
+    del settings["recompute"]  # the same result
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for part in (index[["patient_id", "gmfcs"]].sort_index(), windows.walk_id):
         digest.update(pd.DataFrame(part).to_csv().encode())
@@ -252,16 +281,17 @@ def _trained(run: Run | str | Path, table: pd.DataFrame, network: str) -> Path:
 
 def _claimed(out: Path) -> dict[str, str]:
     file = out / "parts" / "study.json"
-    with undamaged(file):
-        study = read_json(file)
+    with undamaged(file, remedy=ELSEWHERE):
+        study = read_json(file, remedy=ELSEWHERE)
         return {name: study[name] for name in ("fingerprint", "network")}
 
 
 def _claim(out: Path, study: dict[str, str]) -> None:
     file = out / "parts" / "study.json"
-    if not file.exists():
+    begun = any(file.parent.glob("*.parquet"))
+    if not file.exists() and not begun:
         write_json(file, study)
-    elif _claimed(out)["fingerprint"] != study["fingerprint"]:
+    elif not file.exists() or _claimed(out)["fingerprint"] != study["fingerprint"]:
         raise ValueError(
             f"`out` must be empty or hold the same study to be resumed; {str(out)!r} "
             "was made with other data, folds or settings. Choose another directory."
@@ -290,7 +320,7 @@ def _collect(
         history = pd.concat(parts, ignore_index=True)
         # without the clock: all tables but the metrics are the same when repeated
         write_table(out / FILES["training"], history.drop(columns="seconds"))
-    seconds = history.groupby("model")["seconds"].median().to_dict()
+    seconds = _seconds_per_epoch(history)
     run = Run(out)
     models = list(dict.fromkeys(run.oof["model"]))
     compared = [compare(run.oof, a, b) for a, b in pairs(models)]
@@ -304,6 +334,15 @@ def _collect(
         study = {"spec": asdict(tasks[0].spec), "folds": folds["fold"].nunique()}
         write_json(out / FILES["config"], study)
     write_table(out / FILES["metrics"], metrics)  # last: it says that all is done
+
+
+def _seconds_per_epoch(history: pd.DataFrame) -> dict[str, float]:
+    """Median over epochs; of a model in two trainings, of both together."""
+    seconds: dict[str, float] = {}
+    for name, epochs in history.groupby("model")["seconds"]:
+        model = str(name).removesuffix(SECOND_TRAINING)
+        seconds[model] = seconds.get(model, 0.0) + float(np.median(epochs))
+    return seconds
 
 
 def _joined(tasks: list[FoldTask], kind: str) -> list[pd.DataFrame]:

@@ -15,16 +15,21 @@ from cpexplore.gmfcs import PROBABILITIES
 from cpexplore.learning.backbones import make_backbone, seen_by
 from cpexplore.learning.checkpoints import load_tensors, save_tensors
 from cpexplore.learning.data import WalkSet, cache_maps, make_walk_set
+from cpexplore.learning.fold_task import fold_name
 from cpexplore.learning.scaling import FeatureScaler
 from cpexplore.learning.training import predict
 from cpexplore.learning.variants import BACKBONES, VARIANTS
-from cpexplore.models.baselines import Logit
+from cpexplore.models.baselines import Logit, TabularModel
 from cpexplore.models.fusion import FusionClassifier, FusionConfig
+from cpexplore.models.ordinal import OrdinalLogit
 from cpexplore.models.peers import NeighbourClassifier
 from cpexplore.models.stgcn import STGCNConfig
 from cpexplore.runs import Run, read_json, undamaged, write_json
 from cpexplore.skeleton import keypoint_set
 from cpexplore.windows import Windows
+
+KEPT_TABLES = ("features_logit", "features_ordinal")
+"""Tabular models of all features that are a few numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +46,8 @@ class FoldModels:
     """Skeleton networks by the name of their model (``skeleton``, ...)."""
     fusions: Mapping[str, FusionClassifier]
     """Fusions by name, each with its backbone, so that they take windows."""
-    logit: Logit | None
-    """The model ``features_logit``."""
+    tables: Mapping[str, TabularModel]
+    """Those of :data:`KEPT_TABLES` that the fold has."""
     scaler: FeatureScaler
     """Of all features that the fold may use."""
     temperature: Mapping[str, float]
@@ -55,7 +60,7 @@ class FoldModels:
     @property
     def name(self) -> str:
         """How the fold is called in files."""
-        return f"seed{self.seed}_fold{self.fold}"
+        return fold_name(self.seed, self.fold)
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -90,10 +95,8 @@ class FoldModels:
         answers = {
             name: self._ask(name, walks, features, maps) for name in self.networks
         }
-        if self.logit is not None:
-            answers["features_logit"] = self.logit.log_proba(
-                self.scaler.transform(features)
-            )
+        scores = self.scaler.transform(features)
+        answers |= {n: table.log_proba(scores) for n, table in self.tables.items()}
         return pd.concat(
             [
                 probability_table(
@@ -189,20 +192,25 @@ def probability_table(proba: np.ndarray, walks: WalkSet) -> pd.DataFrame:
     return table
 
 
-def save_fold_models(models: FoldModels, folder: Path) -> None:
+def save_fold_models(models: FoldModels, folder: Path) -> list[Path]:
     """Write ``<fold>_<model>.safetensors`` and, last, ``<fold>.json`` beside them.
+
+    Returns
+    -------
+    list of path
+        What was written.
 
     Raises
     ------
     OSError
         If the disk is full.
     """
+    weights = {n: folder / f"{models.name}_{n}.safetensors" for n in models.networks}
     for name, network in models.networks.items():
         own = network.state_dict()
         if name in models.fusions:  # the backbone has a file of its own
             own = {k: v for k, v in own.items() if not k.startswith("backbone.")}
-        save_tensors(folder / f"{models.name}_{name}.safetensors", own, meta={})
-    logit = models.logit
+        save_tensors(weights[name], own, meta={})
     content: dict[str, Any] = {
         "seed": models.seed,
         "fold": models.fold,
@@ -213,13 +221,17 @@ def save_fold_models(models: FoldModels, folder: Path) -> None:
             name: {"config": asdict(fusion.config), "features": list(fusion.features)}
             for name, fusion in models.fusions.items()
         },
-        "logit": logit
-        and {"coef": logit.coef.tolist(), "intercept": logit.intercept.tolist()},
+        "tables": {
+            name: {key: value.tolist() for key, value in vars(table).items()}
+            for name, table in models.tables.items()
+        },
         "scaler": asdict(models.scaler),
         "temperature": dict(models.temperature),
         "priors": list(models.priors),
     }
-    write_json(folder / f"{models.name}.json", content)
+    file = folder / f"{models.name}.json"
+    write_json(file, content)
+    return [*weights.values(), file]
 
 
 def load_fold_models(run: Run | Path, *, seed: int | None = None) -> list[FoldModels]:
@@ -240,23 +252,29 @@ def load_fold_models(run: Run | Path, *, seed: int | None = None) -> list[FoldMo
     Raises
     ------
     FileNotFoundError
-        If the run kept no models.
+        If the run is not finished, or lacks the models of a fold.
     DamagedFileError
         If a file of the run is damaged.
     """
-    folder = (run.path if isinstance(run, Run) else Path(run)) / "checkpoints"
-    found = [load_fold(file) for file in sorted(folder.glob("seed*_fold*.json"))]
-    wanted = [models for models in found if seed in (None, models.seed)]
-    if not wanted:
-        if not found:
-            raise FileNotFoundError(
-                f"{str(folder)!r} holds no models; finish the run that they are of."
-            )
+    run = run if isinstance(run, Run) else Run(Path(run))
+    folder = run.path / "checkpoints"
+    if not run.has("folds"):
         raise FileNotFoundError(
-            f"{str(folder)!r} holds no models of seed {quoted([seed])}; it has the "
-            f"seeds {quoted(sorted({models.seed for models in found}))}."
+            f"{str(folder)!r} holds no models; finish the run that they are of."
         )
-    return sorted(wanted, key=lambda models: (models.seed, models.fold))
+    keys = run.folds[["seed", "fold"]].itertuples(index=False, name=None)
+    folds = sorted(set(keys))
+    seeds = sorted({of_seed for of_seed, _ in folds})
+    if seed is not None and seed not in seeds:
+        raise FileNotFoundError(
+            f"{str(folder)!r} holds no models of seed {seed!r}; it has the seeds "
+            f"{quoted(seeds)}."
+        )
+    return [
+        load_fold(folder / f"{fold_name(of_seed, fold)}.json")
+        for of_seed, fold in folds
+        if seed in (None, of_seed)
+    ]
 
 
 def load_fold(file: Path) -> FoldModels:
@@ -269,52 +287,65 @@ def load_fold(file: Path) -> FoldModels:
     DamagedFileError
         If a file of the fold is damaged.
     """
+    if not file.exists():
+        raise FileNotFoundError(
+            f"There is no {str(file)!r}. Start the run again; it trains what is "
+            "missing."
+        )
     content = read_json(file)
     with undamaged(file):
-        return _built(content, folder=file.parent, fold=file.stem)
+        config = _stgcn_config(content["backbone"])
+        fusions = {
+            name: FusionClassifier(
+                FusionConfig(**saved["config"]),
+                keypoints=keypoint_set(content["keypoint_set"]).keypoints,
+                features=saved["features"],
+            )
+            for name, saved in content["fusions"].items()
+        }
+        made = FoldModels(
+            seed=content["seed"],
+            fold=content["fold"],
+            keypoint_set=content["keypoint_set"],
+            backbones={
+                name: make_backbone(kind, config, keypoints=content["keypoint_set"])
+                for kind, name in BACKBONES.items()
+                if name in content["backbones"]
+            },
+            fusions=fusions,
+            tables={name: _table(saved) for name, saved in content["tables"].items()},
+            scaler=FeatureScaler.from_json(content["scaler"]),
+            temperature=content["temperature"],
+            priors=tuple(content["priors"]),
+            backbone=config,
+        )
+    return _with_weights(made, file)
 
 
-def _built(content: dict[str, Any], *, folder: Path, fold: str) -> FoldModels:
-    keypoints = content["keypoint_set"]
-    config = _stgcn_config(content["backbone"])
-    backbones: dict[str, nn.Module] = {}
-    for kind, name in BACKBONES.items():
-        if name in content["backbones"]:
-            weights = folder / f"{fold}_{name}.safetensors"
-            tensors, _ = load_tensors(weights)
-            network = make_backbone(kind, config, keypoints=keypoints)
-            if kind == "triplet":
+def _with_weights(made: FoldModels, file: Path) -> FoldModels:
+    """Fill the networks of a fold with what lies beside its ``file``."""
+    backbones = {}
+    for name, network in made.backbones.items():
+        weights = file.with_name(f"{file.stem}_{name}.safetensors")
+        tensors, _ = load_tensors(weights)
+        with undamaged(weights):
+            if name == BACKBONES["triplet"]:
                 bank, target = tensors["bank"], tensors["target"]
                 network = NeighbourClassifier(network, bank=bank, target=target)
-            with undamaged(weights):
-                network.load_state_dict(tensors)
-            backbones[name] = network.eval()
-    fusions = {}
-    for name, saved in content["fusions"].items():
-        fusion = FusionClassifier(
-            FusionConfig(**{"offset": False} | saved["config"]),  # older runs had none
-            keypoints=keypoint_set(keypoints).keypoints,
-            features=saved["features"],
-        )
-        weights = folder / f"{fold}_{name}.safetensors"
+            network.load_state_dict(tensors)
+        backbones[name] = network.eval()
+    for name, fusion in made.fusions.items():
+        weights = file.with_name(f"{file.stem}_{name}.safetensors")
         tensors, _ = load_tensors(weights)
         with undamaged(weights):
             fusion.load_state_dict(tensors)
-        fusions[name] = fusion.eval()
-        fusion.backbone = backbones[BACKBONES[VARIANTS[name].backbone]]
-    logit = content["logit"]
-    return FoldModels(
-        seed=content["seed"],
-        fold=content["fold"],
-        keypoint_set=content["keypoint_set"],
-        backbones=backbones,
-        fusions=fusions,
-        logit=logit and Logit(**{k: np.array(v) for k, v in logit.items()}),
-        scaler=FeatureScaler.from_json(content["scaler"]),
-        temperature=content["temperature"],
-        priors=tuple(content["priors"]),
-        backbone=config,
-    )
+        fusion.eval().backbone = backbones[BACKBONES[VARIANTS[name].backbone]]
+    return replace(made, backbones=backbones)
+
+
+def _table(saved: dict[str, list[Any]]) -> TabularModel:
+    arrays = {key: np.array(value) for key, value in saved.items()}
+    return OrdinalLogit(**arrays) if "thresholds" in arrays else Logit(**arrays)
 
 
 def _stgcn_config(content: dict[str, Any]) -> STGCNConfig:

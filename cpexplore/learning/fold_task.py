@@ -2,7 +2,7 @@
 
 import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from torch import nn
 from cpexplore import gmfcs
 from cpexplore.cohort import check_disjoint
 from cpexplore.learning.variants import CrossvalSpec
+from cpexplore.runs import read_json, write_json
 from cpexplore.windows import Windows
 
 Selector = Callable[[nn.Module, Windows, pd.DataFrame], pd.DataFrame]
@@ -58,16 +59,42 @@ class FoldTask:
     @property
     def name(self) -> str:
         """How the fold is called in files."""
-        return f"seed{self.seed}_fold{self.fold}"
+        return fold_name(self.seed, self.fold)
 
     def part(self, kind: str) -> Path:
         """Where this fold's table of a kind is kept until all folds are done."""
         return self.out / "parts" / f"{self.name}_{kind}.parquet"
 
+    def finish(self, files: Sequence[Path]) -> None:
+        """Note that the fold is done, and which files it has left."""
+        told = [file.relative_to(self.out).as_posix() for file in files]
+        write_json(_record(self.out, self.name), {"files": told})
+
+    def is_done(self) -> bool:
+        """Whether the fold was finished and none of its files was lost since."""
+        return is_done(self.out, self.name)
+
     def number(self, purpose: str) -> int:
         """A seed for one purpose, whatever else the fold trains."""
         entropy = (self.seed, self.fold, zlib.crc32(purpose.encode()))
         return int(np.random.SeedSequence(entropy).generate_state(1)[0])
+
+
+def fold_name(seed: int, fold: int) -> str:
+    """How a fold is called in files."""
+    return f"seed{seed}_fold{fold}"
+
+
+def is_done(out: Path, name: str) -> bool:
+    """Whether the fold of that name was finished in ``out`` and lost nothing since."""
+    record = _record(out, name)
+    return record.exists() and all(
+        (out / file).exists() for file in read_json(record)["files"]
+    )
+
+
+def _record(out: Path, name: str) -> Path:
+    return out / "parts" / f"{name}_files.json"
 
 
 def inner_split(index: pd.DataFrame, *, seed: int) -> tuple[list[str], list[str]]:

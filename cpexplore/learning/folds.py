@@ -23,6 +23,7 @@ from cpexplore.learning.backbones import (
 from cpexplore.learning.calibration import fit_temperature
 from cpexplore.learning.data import WalkSet, cache_maps, make_walk_set, mirror_features
 from cpexplore.learning.fold_models import (
+    KEPT_TABLES,
     FoldModels,
     finish,
     load_fold,
@@ -42,7 +43,7 @@ from cpexplore.learning.training import (
     predict,
     seeded,
 )
-from cpexplore.learning.variants import BACKBONES, TABULAR, Variant
+from cpexplore.learning.variants import BACKBONES, SECOND_TRAINING, TABULAR, Variant
 from cpexplore.models.baselines import TabularModel
 from cpexplore.models.fusion import FusionClassifier
 from cpexplore.models.ordinal import OrdinalLogit
@@ -57,11 +58,11 @@ _SELECTED = ("selected", "random")
 
 
 def run_fold(task: FoldTask) -> None:
-    """Train, select and predict one fold and write its tables, unless it is done.
+    """Train, select and predict one fold and write its files, unless it is done.
 
     One thread, so that the result does not depend on how many folds run at once.
     """
-    if task.part("oof").exists():
+    if task.is_done():
         return
     with one_thread():
         Fold(task).run()
@@ -110,13 +111,15 @@ class Fold:
                 fusions[name] = network
             log_proba = {p: predict(network, parts[p]).numpy() for p in PARTS[1:]}
             answers[name] = self.calibrated(name, log_proba)
-        models = self.models(fusions)
-        save_fold_models(models, task.out / "checkpoints")
+        tables = {"oof": self.oof(answers)}
         if self.history:
-            write_table(task.part("training"), pd.concat(self.history))
+            tables["training"] = pd.concat(self.history)
         if any(v.fusion and v.features in _SELECTED for v in networks.values()):
-            write_table(task.part("selection"), self.selection)
-        write_table(task.part("oof"), self.oof(answers))
+            tables["selection"] = self.selection
+        for kind, table in tables.items():
+            write_table(task.part(kind), table)
+        written = save_fold_models(self.models(fusions), task.out / "checkpoints")
+        task.finish([*map(task.part, tables), *written])
         for state in (task.out / "parts").glob(f"{task.name}_*.safetensors"):
             state.unlink()
 
@@ -298,7 +301,8 @@ class Fold:
         network, backbone = copy.deepcopy(fusion), self.backbones[BACKBONES[kind]]
         network.backbone = LastBlocks(backbone, n_blocks=2)  # type: ignore[arg-type]
         seen = {p: replace(seen[p], features=parts[p].features) for p in PARTS}
-        network = self.fit(f"{name}_blocks", network, seen, recipe=recipe).model
+        training = name + SECOND_TRAINING
+        network = self.fit(training, network, seen, recipe=recipe).model
         tuned = {p: cache_maps(network.backbone, seen[p]) for p in PARTS[1:]}  # type: ignore[arg-type]
         candidates = (fusion, parts), (network, tuned)
         losses = [judge(model, p["inner"])["inner_loss"] for model, p in candidates]
@@ -348,8 +352,8 @@ class Fold:
     def models(self, fusions: dict[str, nn.Module]) -> FoldModels:
         """Everything that is needed to ask the fold's models again.
 
-        Not kept are a fusion of shuffled features, which asked again would be given the
-        right ones, one with a backbone of its own, and the pooled peer.
+        Not kept are boosted trees, a fusion of shuffled features, which asked again
+        would be given the right ones, one with a backbone of its own, the pooled peer.
         """
         networks = self.task.spec.networks
         kept_fusions = {
@@ -362,17 +366,15 @@ class Fold:
         for name, fusion in kept_fusions.items():
             kind = networks[name].backbone
             fusion.backbone = self.backbones[BACKBONES[kind]]
-        logit = None
-        if "features_logit" in self.task.spec.models:
-            _, logit = self.table_fit("features_logit")
-        kept = [*self.backbones, *kept_fusions, *(["features_logit"] if logit else [])]
+        logits = [n for n in self.task.spec.models if n in KEPT_TABLES]
+        kept = [*self.backbones, *kept_fusions, *logits]
         return FoldModels(
             seed=self.task.seed,
             fold=self.task.fold,
             keypoint_set=self.task.keypoint_set,
             backbones=self.backbones,
             fusions=kept_fusions,
-            logit=logit,  # type: ignore[arg-type]
+            tables={name: self.table_fit(name)[1] for name in logits},
             scaler=self.scaler,
             temperature={name: self.temperature.get(name, 1.0) for name in kept},
             priors=self.priors,

@@ -61,7 +61,8 @@ def open_lockbox(
     pandas.DataFrame
         ``walk_id, patient_id, gmfcs, model, n_windows, p_I, p_II, p_III, p_IV``, the
         mean over folds (:func:`cpexplore.learning.fold_models.mean_prediction`); also
-        written into the run.
+        written into the run. Of the models that a fold keeps: not of boosted trees,
+        the pooled peer, or a fusion with a backbone of its own.
 
     Raises
     ------

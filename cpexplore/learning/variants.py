@@ -22,6 +22,8 @@ TABULAR = (
 )
 """Models of a table, without a network."""
 
+SECOND_TRAINING = "_blocks"
+"""What the name of a model whose backbone is fine-tuned gets while that is done."""
 
 BACKBONES: Mapping[str, str] = MappingProxyType(
     {

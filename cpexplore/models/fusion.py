@@ -304,10 +304,11 @@ class FusionClassifier(nn.Module):
                 "'clinical_asks' to have keypoint-by-feature attention; got "
                 f"{self.config.fusion!r}."
             )
-        was_training = self.training
+        modes = [(module, module.training) for module in self.modules()]
         self.eval()
         weights = self.token_mixer.weights(*self.tokens(x, features))
-        self.train(was_training)
+        for module, mode in modes:
+            module.training = mode
         dims = {
             "skeleton_asks": ("window", "keypoint", "feature"),
             "clinical_asks": ("window", "feature", "keypoint"),

@@ -6,8 +6,8 @@ memory, so that a graph convolution is one batched product over the keypoints an
 over the channels, and no axis is ever moved.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -176,7 +176,7 @@ class Block(nn.Module):
         """Convolve (N, C, T, V) into (N, D, S, V); stride leaves S of T frames."""
         convolve = self.convolve_frugally if self.recompute else self.convolve
         h = self.temporal_norm(convolve(x, adjacency))
-        if self.training and self.dropout > 0:  # keeps a mask of bits, not of floats
+        if self.training and self.dropout > 0:  # keeps a byte per activation
             h, _ = torch.native_dropout(h, self.dropout, train=True)
         if self.residual is not None:
             h += self.residual(x)
@@ -198,7 +198,7 @@ class Block(nn.Module):
         """
         if not (self.training and torch.is_grad_enabled()):
             return self.convolve(x, adjacency)
-        second_time = nullcontext(), _unchanged_statistics(self.spatial_norm)
+        second_time = nullcontext(), _UnchangedStatistics(self.spatial_norm)
         h = checkpoint(
             self.convolve,
             x,
@@ -210,15 +210,18 @@ class Block(nn.Module):
         return cast(Tensor, h)
 
 
-@contextmanager
-def _unchanged_statistics(module: nn.Module) -> Iterator[None]:
-    """Let batch norms see the same batch again without counting it twice."""
-    buffers = {name: value.clone() for name, value in module.named_buffers()}
-    try:
-        yield
-    finally:
-        for name, value in module.named_buffers():
-            value.copy_(buffers[name])
+class _UnchangedStatistics:
+    """Lets a batch norm see the same batch again without counting it twice."""
+
+    def __init__(self, norm: nn.Module) -> None:
+        self.norm = norm
+
+    def __enter__(self) -> None:
+        self.kept = {name: value.clone() for name, value in self.norm.named_buffers()}
+
+    def __exit__(self, *_: object) -> None:
+        for name, value in self.norm.named_buffers():
+            value.copy_(self.kept[name])
 
 
 def _residual(channels: tuple[int, int], *, stride: int) -> nn.Module:

@@ -131,7 +131,7 @@ def contributions(
     for name in used:
         variants.loc[name, name] = medians[name]
     fusions = [
-        replace(m, backbones={}, fusions={FUSION: m.fusions[FUSION]}, logit=None)
+        replace(m, backbones={}, fusions={FUSION: m.fusions[FUSION]}, tables={})
         for m in models
     ]
     answers = mean_prediction(fusions, _repeated(windows, variants.index), variants)

@@ -155,7 +155,8 @@ def run(
     bar = tqdm(_STAGES, desc="study")
     for name, files, stage in bar:
         bar.set_postfix_str(name)
-        if not all((study.out / file).exists() for file in files):
+        done = all((study.out / file).exists() for file in files)
+        if not done or (stage is _models and not learning.is_finished(study.out)):
             stage(study)
     return study.finished
 
@@ -258,13 +259,19 @@ def _report(study: Study) -> None:
     write_report(study.finished)
 
 
+def _files(*names: str) -> tuple[str, ...]:
+    return tuple(FILES[name] for name in names)
+
+
+_OF_MODELS = ("folds", "training", "selection", "oof", "comparisons", "metrics")
+
 _STAGES: tuple[tuple[str, tuple[str, ...], Callable[[Study], None]], ...] = (
-    ("records", (FILES["environment"], FILES["index"]), _records),
-    ("clean", (FILES["walks"],), _clean),
-    ("features", (FILES["features"],), _features),
-    ("models", (FILES["oof"], FILES["metrics"], FILES["comparisons"]), _models),
+    ("records", _files("environment", "index"), _records),
+    ("clean", _files("walks"), _clean),
+    ("features", _files("curves", "feature_reasons", "features"), _features),
+    ("models", _files(*_OF_MODELS), _models),
     ("calibration", ("calibration/risk.csv",), _calibration),
-    ("saliency", (FILES["saliency"],), _saliency),
+    ("saliency", _files("ranking", "saliency"), _saliency),
     ("statistics", ("statistics/questions.csv",), _statistics),
     ("report", ("report.html",), _report),
 )

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from cpexplore.io.files import write_folder_atomic
+from cpexplore.io.files import write_atomic, write_folder_atomic
 
 
 def test_where_you_are_is_refused_before_anything_is_made(tmp_path, monkeypatch):
@@ -18,6 +18,18 @@ def test_where_you_are_is_refused_before_anything_is_made(tmp_path, monkeypatch)
         write_folder_atomic(tmp_path, made.append)
     assert not made
     assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_read_is_not_told_as_unwritten(tmp_path):
+    source, out = tmp_path / "walks" / "w7.csv", tmp_path / "out" / "w7.txt"
+    with pytest.raises(FileNotFoundError) as error:
+        write_atomic(out, lambda file: file.write_text(source.read_text()))
+    assert error.value.filename == str(source)
+    assert "could not be written" not in str(error.value)
+    blocked = tmp_path / "a file"
+    blocked.touch()
+    with pytest.raises(OSError, match="could not be written"):
+        write_atomic(blocked / "out.txt", lambda file: file.write_text("x"))
 
 
 def test_a_failure_leaves_the_old_folder(tmp_path):

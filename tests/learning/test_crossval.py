@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from cpexplore.gmfcs import PROBABILITIES
-from cpexplore.learning import cross_validate, load_fold_models
+from cpexplore.learning import cross_validate, is_finished, load_fold_models
 from cpexplore.learning import folds as folds_module
 from cpexplore.learning.comparison import pairs
 from cpexplore.learning.fold_models import finish
@@ -192,6 +192,7 @@ def test_saved_models_give_the_out_of_fold_answers(run, study):
             *(f"fusion_{name}" for name in ("cross_attention", "concat", "late")),
             "fusion_selected_features",
             "features_logit",
+            "features_ordinal",
         }
         np.testing.assert_allclose(
             answer[P], expected.loc[answer.index, P], rtol=1e-4, atol=1e-6
@@ -394,13 +395,35 @@ def test_features_of_other_walks_are_refused(study, tmp_path):
         cross_validate(study.cohort, study.spec, out=tmp_path, **arguments)
 
 
-def test_infinite_features_are_refused(study, tmp_path):
-    features = study.features.copy()
+def _infinite(features):
     features.iloc[5, 0] = np.inf
-    message = (
-        "`features` must be finite, or NaN where missing; got infinite values in "
-        "'speed_llps'."
-    )
+    return features
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            _infinite,
+            "`features` must be finite, or NaN where missing; got infinite values in "
+            "'speed_llps'.",
+        ),
+        (
+            lambda features: pd.concat([features, features.iloc[:1]]),
+            "`features` must have each of its walks once; got 'w000' again.",
+        ),
+        (
+            lambda features: pd.concat([features, features["speed_llps"]], axis=1),
+            "`features` must have each of its columns once; got 'speed_llps' again.",
+        ),
+        (
+            lambda features: features.assign(device="walker"),
+            "`features` must have numbers only; got other values in 'device'.",
+        ),
+    ],
+)
+def test_unusable_features_are_refused(study, tmp_path, spoil, message):
+    features = spoil(study.features.copy())
     arguments = study_arguments(study) | {"features": features}
     with pytest.raises(ValueError, match=re.escape(message)):
         cross_validate(study.cohort, study.spec, out=tmp_path, **arguments)
@@ -409,7 +432,7 @@ def test_infinite_features_are_refused(study, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("seed0_fold0.json", b"{}", "keypoint_set"),
+        ("seed0_fold0.json", b"{}", "backbone"),
         ("seed0_fold0.json", b"{", "Expecting property name"),
         ("seed0_fold0_skeleton.safetensors", None, "Error(s) in loading state_dict"),
         ("seed0_fold0_fusion_late.safetensors", b"", "header too small"),
@@ -429,13 +452,49 @@ def test_a_damaged_file_of_a_fold_is_named(run, tmp_path, name, content, reason)
     assert said.endswith("). Delete it and start again; finished stages are kept.")
 
 
+@pytest.mark.slow
+def test_a_lost_file_is_made_again(run, study, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(run.path, out)
+    lost = {
+        "checkpoints/seed0_fold0.json",
+        "checkpoints/seed0_fold1_fusion_late.safetensors",
+        "parts/seed0_fold2_training.parquet",
+    }
+    for name in lost:
+        (out / name).unlink()
+    assert not is_finished(out)
+    missing = re.escape(str(out / "checkpoints" / "seed0_fold0.json"))
+    with pytest.raises(FileNotFoundError, match=rf"^There is no '{missing}'\. Start"):
+        load_fold_models(out)
+    made = cross_validate(study.cohort, study.spec, out=out, **study_arguments(study))
+    assert is_finished(out)
+    assert len(load_fold_models(out)) == 3
+    for name in (*lost, "oof.parquet", "selection.parquet", "training.parquet"):
+        if "parts" not in name:  # which tell the seconds
+            assert (out / name).read_bytes() == (run.path / name).read_bytes(), name
+    pd.testing.assert_frame_equal(made.comparisons, run.comparisons)
+
+
+def test_answers_without_a_claim_are_not_taken_over(run, study, tmp_path):
+    shutil.copytree(run.path / "parts", tmp_path / "parts")
+    (tmp_path / "parts" / "study.json").unlink()
+    message = (
+        f"`out` must be empty or hold the same study to be resumed; {str(tmp_path)!r} "
+        "was made with other data, folds or settings. Choose another directory."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        cross_validate(study.cohort, study.spec, out=tmp_path, **study_arguments(study))
+
+
 @pytest.mark.parametrize("content", [b"{}", b'{"fingerprint'])
 def test_a_damaged_claim_of_a_study_is_named(study, tmp_path, content):
     file = tmp_path / "parts" / "study.json"
     file.parent.mkdir()
     file.write_bytes(content)
     message = (
-        rf"^{re.escape(repr(str(file)))} is damaged \(.*finished stages are kept\.$"
+        rf"^{re.escape(repr(str(file)))} is damaged \(.*\)\. "
+        r"Start again in another directory\.$"
     )
     with pytest.raises(DamagedFileError, match=message):
         cross_validate(study.cohort, study.spec, out=tmp_path, **study_arguments(study))

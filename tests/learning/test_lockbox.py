@@ -26,7 +26,7 @@ def test_the_lockbox_is_opened_once(study, tmp_path):
     locked = index["patient_id"].isin(lockbox_patients(index, share=0.25))
     outside, inside = (study.cohort.select(index.index[m]) for m in (~locked, locked))
     spec = CrossvalSpec(
-        models=("features_logit", "skeleton", "fusion_late"),
+        models=("features_logit", "features_ordinal", "skeleton", "fusion_late"),
         backbone=study.spec.backbone,
         fit=study.spec.fit,
     )
@@ -34,7 +34,7 @@ def test_the_lockbox_is_opened_once(study, tmp_path):
     run = cross_validate(outside, spec, folds=2, out=tmp_path, **data)
     assert not set(run.index["patient_id"]) & set(inside.index["patient_id"])
     table = open_lockbox(run, inside, **data)
-    assert len(table) == 3 * len(inside)
+    assert len(table) == 4 * len(inside)
     accuracy = score(table, n_resamples=20).set_index(["model", "metric"])["estimate"]
     assert accuracy["features_logit", "accuracy"] > 0.7
     one = table[table["model"] == "skeleton"].iloc[0]

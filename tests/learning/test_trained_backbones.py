@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -99,3 +100,8 @@ def test_the_inner_part_decides_whether_blocks_are_fine_tuned(
     run = cross_validate(study.cohort, spec, out=tmp_path, **arguments_of(study))
     assert all((backbone is not None) == gain for backbone in backbones)
     assert not load_fold_models(run)[0].fusions  # its backbone is nobody else's
+    parts = [pd.read_parquet(f) for f in tmp_path.glob("parts/*_training.parquet")]
+    seconds = pd.concat(parts).groupby("model")["seconds"].median()
+    told = run.metrics.query("model == 'fusion_fine_tuned'")["seconds_per_epoch"]
+    both = seconds["fusion_fine_tuned"] + seconds["fusion_fine_tuned_blocks"]
+    assert told.iloc[0] == pytest.approx(both)

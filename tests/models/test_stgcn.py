@@ -268,6 +268,19 @@ def test_recomputing_gives_the_same_gradients_and_statistics():
     assert all(torch.equal(a, b) for (_, a), b in states)
 
 
+def test_recomputing_bears_a_second_backward_pass():
+    model = STGCN(replace(SMALL, recompute=True), adjacency("coco_17"))
+    x = torch.randn(4, 3, 20, 17, requires_grad=True)
+    logits = model(x)
+    statistics = {name: value.clone() for name, value in model.named_buffers()}
+    first, again = (
+        torch.autograd.grad(logits.sum(), x, retain_graph=True)[0] for _ in range(2)
+    )
+    assert torch.equal(first, again)
+    for name, value in model.named_buffers():
+        assert torch.equal(value, statistics[name]), name
+
+
 def planted(n, rng):
     """Windows whose class is the amplitude of the right knee's swing."""
     target = rng.integers(0, 3, n)
