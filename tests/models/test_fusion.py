@@ -180,8 +180,10 @@ def test_modality_dropout_acts_in_training_only(batch):
 
 def test_attention_is_named_and_sums_to_one(batch):
     fusion = make_fusion().train()
+    fusion.token_mixer.eval()  # a part may be frozen
     maps = fusion.attention(*batch)
     assert fusion.training
+    assert not fusion.token_mixer.training
     xr.testing.assert_identical(maps, fusion.eval().attention(*batch))
     asks = maps["skeleton_asks"]
     assert asks.dims == ("window", "keypoint", "feature")

@@ -139,17 +139,18 @@ def test_other_files_are_never_overwritten(tmp_path):
 
 @pytest.mark.slow
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(small_run, tmp_path):
-    """Lose everything after the models; the rest comes back byte for byte."""
+    """Lose a network and everything after the models; all comes back byte for byte."""
     copy = tmp_path / "small"
     shutil.copytree(small_run.path, copy)
-    lost = ["ranking.parquet", "saliency.nc", "report.html"]
+    network = "checkpoints/seed0_fold1_skeleton.safetensors"
+    lost = [network, "ranking.parquet", "saliency.nc", "report.html"]
     for name in (*lost, "statistics"):
         target = copy / name
         shutil.rmtree(target) if target.is_dir() else target.unlink()
     pipeline.run(
         pipeline.load_cohort("simulated", n_patients=40), out=copy, folds=3, epochs=3
     )
-    for file in ("ranking.parquet", *_statistics(copy)):
+    for file in (network, "oof.parquet", "ranking.parquet", *_statistics(copy)):
         assert (copy / file).read_bytes() == (small_run.path / file).read_bytes()
     pd.testing.assert_series_equal(
         load_run(copy).saliency["joint_saliency"].to_series(),
