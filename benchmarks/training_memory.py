@@ -4,8 +4,8 @@
 
 Both presets, with and without recompute, in single precision and in bf16, each in a
 process of its own: 64 windows of noise, two epochs of ``learning.fit``, one thread.
-Exits with 1 if a preset as it is (``quick`` keeps everything, ``paper`` computes again)
-needs more than 1.5 GB.
+Exits with 1 if a preset as a study trains it (``quick`` keeps everything, ``paper``
+computes again) needs more than 1.5 GB in single precision.
 """
 
 import itertools

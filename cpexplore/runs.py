@@ -231,7 +231,7 @@ class DamagedFileError(ValueError):
 
 
 ELSEWHERE = "Start again in another directory"
-_REMEDY = "Delete it and start again; finished stages are kept"
+_REMEDY = "Delete it and start the run again; finished stages are kept"
 
 
 @contextmanager

@@ -129,7 +129,7 @@ def test_a_damaged_file_of_a_run_is_named(tmp_path, part, content, reason):
         getattr(Run(tmp_path), part)
     assert str(error.value).startswith(f"{str(file)!r} is damaged (")
     assert reason in str(error.value)
-    remedy = "Delete it and start again; finished stages are kept."
+    remedy = "Delete it and start the run again; finished stages are kept."
     if part == "config":  # without which nobody knows what the folder holds
         remedy = "Start again in another directory."
     assert str(error.value).endswith(f"). {remedy}")

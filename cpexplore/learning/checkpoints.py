@@ -48,7 +48,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     DamagedFileError
     """
     if not path.exists():
-        raise FileNotFoundError(f"There is no checkpoint {str(path)!r}.")
+        raise FileNotFoundError(
+            f"There is no {str(path)!r}. Start the run again; it trains the fold anew."
+        )
     with undamaged(path):
         tensors, meta = _content(path)
         checksum = meta.pop(_CHECKSUM, None)

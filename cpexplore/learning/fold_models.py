@@ -289,8 +289,7 @@ def load_fold(file: Path) -> FoldModels:
     """
     if not file.exists():
         raise FileNotFoundError(
-            f"There is no {str(file)!r}. Start the run again; it trains what is "
-            "missing."
+            f"There is no {str(file)!r}. Start the run again; it trains the fold anew."
         )
     content = read_json(file)
     with undamaged(file):

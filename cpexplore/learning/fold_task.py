@@ -66,12 +66,12 @@ class FoldTask:
         return self.out / "parts" / f"{self.name}_{kind}.parquet"
 
     def finish(self, files: Sequence[Path]) -> None:
-        """Note that the fold is done, and which files it has left."""
-        told = [file.relative_to(self.out).as_posix() for file in files]
-        write_json(_record(self.out, self.name), {"files": told})
+        """Note that the fold is done, and how long the files are that it has left."""
+        sizes = {f.relative_to(self.out).as_posix(): f.stat().st_size for f in files}
+        write_json(_record(self.out, self.name), sizes)
 
     def is_done(self) -> bool:
-        """Whether the fold was finished and none of its files was lost since."""
+        """Whether the fold was finished and no file of it lost or cut short since."""
         return is_done(self.out, self.name)
 
     def number(self, purpose: str) -> int:
@@ -89,7 +89,8 @@ def is_done(out: Path, name: str) -> bool:
     """Whether the fold of that name was finished in ``out`` and lost nothing since."""
     record = _record(out, name)
     return record.exists() and all(
-        (out / file).exists() for file in read_json(record)["files"]
+        (out / file).exists() and (out / file).stat().st_size == size
+        for file, size in read_json(record).items()
     )
 
 

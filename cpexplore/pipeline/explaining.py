@@ -81,7 +81,10 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
         events=analysis.events,
         curves=gait.default_reference().with_bands(gait.mean_curves(analysis.cycles)),
         contributions=moved,
-        notes=(*_notes(run, models, windows), *set_note(fused.to_numpy(), thresholds)),
+        notes=(
+            *_notes(run, models, windows, features),
+            *set_note(fused.to_numpy(), thresholds),
+        ),
     )
 
 
@@ -162,7 +165,17 @@ def _window_config(run: Run) -> WindowConfig:
     return WindowConfig(**run.config["windows"])
 
 
-def _notes(run: Run, models: list[FoldModels], windows: Windows) -> tuple[str, ...]:
+def _notes(
+    run: Run, models: list[FoldModels], windows: Windows, features: pd.DataFrame
+) -> tuple[str, ...]:
+    core = features[
+        features.columns.intersection(gait.feature_columns(core=True).index)
+    ]
+    n_core, n_measured = core.size, int(core.notna().to_numpy().sum())
+    few = (
+        f" Only {n_measured} of {n_core} core gait features could be measured in this "
+        "walk: an answer from the rest is not to be relied on."
+    )
     trained = "simulated children" if run.simulated else "recorded patients"
     index = run.index
     notes = [
@@ -170,7 +183,7 @@ def _notes(run: Run, models: list[FoldModels], windows: Windows) -> tuple[str, .
         f"({counted(len(index['patient_id'].unique()), 'patient')}, "
         f"{counted(len(index), 'walk')}) of the run {run.path.name!r}; they know "
         "nothing else. On any other person their answer shows how the method works, "
-        "it is no assessment.",
+        f"it is no assessment.{few if n_measured < n_core / 2 else ''}",
         f"Asked: the models of {counted(len(models), 'fold')}, none of which was "
         "trained under this patient's id; a walk of the run under another name cannot "
         "be recognised.",

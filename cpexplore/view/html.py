@@ -19,7 +19,7 @@ SIMULATED = (
     "Simulated children: every number is a result about the method, never about "
     "children."
 )
-REAL = "Real recordings, as given by the user."
+REAL = "Recordings as given by the user, taken for real ones."
 RESEARCH = "Research use only; not a medical device."
 
 

@@ -1,6 +1,8 @@
 """Tables of the report about models: metrics, recalls, paired differences."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -88,9 +90,15 @@ def difference_grid(comparisons: pd.DataFrame) -> html.Grid:
             " − ".join(model_label(row[m]) for m in ("model_a", "model_b")),
             _METRICS[row["metric"]],
             html.interval(row),
-            "" if pd.isna(row["p_value"]) else html.p_value(row["p_value"]),
+            *("" if pd.isna(p) else html.p_value(p) for p in _p_values(row)),
         ]
         for row in chosen.to_dict("records")
         if row["metric"] in ("accuracy", "linear_kappa")
     ]
-    return html.Grid(head=["models", "metric", "difference", "p"], rows=rows)
+    head = ["models", "metric", "difference", "p, walks", "p, folds"]
+    return html.Grid(head=head, rows=rows)
+
+
+def _p_values(row: dict[Hashable, Any]) -> tuple[float, float]:
+    """Of McNemar's test over walks, and of the corrected t-test over folds."""
+    return row["p_value"], row.get("p_folds", math.nan)

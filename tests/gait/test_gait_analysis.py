@@ -1,7 +1,9 @@
 """The whole way from raw tracks to features: invariances, missing data, many walks."""
 
+import csv
 import re
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -298,6 +300,12 @@ def test_a_cohort_is_analysed_by_id_whatever_the_jobs():
     assert set(one.curves.dims) == {"walk", "side", "phase"}
     assert one.curves.sizes["phase"] == 101
     assert one.curves["n_strides"].dims == ("walk", "side")
+
+
+def test_every_row_of_the_catalogue_has_its_columns():
+    with files("cpexplore.gait").joinpath("catalogue.csv").open() as file:
+        head, *rows = csv.reader(file)
+    assert {len(row) for row in rows} == {len(head)}
 
 
 def test_the_page_of_the_catalogue_is_current():

@@ -449,7 +449,9 @@ def test_a_damaged_file_of_a_fold_is_named(run, tmp_path, name, content, reason)
     said = str(error.value)
     assert said.startswith(f"{str(file)!r} is damaged (")
     assert reason in said
-    assert said.endswith("). Delete it and start again; finished stages are kept.")
+    assert said.endswith(
+        "). Delete it and start the run again; finished stages are kept."
+    )
 
 
 @pytest.mark.slow
@@ -463,6 +465,8 @@ def test_a_lost_file_is_made_again(run, study, tmp_path):
     }
     for name in lost:
         (out / name).unlink()
+    cut = out / "checkpoints" / "seed0_fold1_skeleton.safetensors"
+    cut.write_bytes(cut.read_bytes()[:1000])
     assert not is_finished(out)
     missing = re.escape(str(out / "checkpoints" / "seed0_fold0.json"))
     with pytest.raises(FileNotFoundError, match=rf"^There is no '{missing}'\. Start"):
@@ -470,6 +474,7 @@ def test_a_lost_file_is_made_again(run, study, tmp_path):
     made = cross_validate(study.cohort, study.spec, out=out, **study_arguments(study))
     assert is_finished(out)
     assert len(load_fold_models(out)) == 3
+    lost.add(f"checkpoints/{cut.name}")
     for name in (*lost, "oof.parquet", "selection.parquet", "training.parquet"):
         if "parts" not in name:  # which tell the seconds
             assert (out / name).read_bytes() == (run.path / name).read_bytes(), name

@@ -142,8 +142,8 @@ def test_a_damaged_checkpoint_gives_one_clear_error(sets, tmp_path):
         with pytest.raises(DamagedFileError) as error:
             fit(make_backbone(), learn, inner=inner, config=CONFIG, checkpoint=file)
         assert str(error.value) == (
-            f"{str(file)!r} is damaged ({reason}). Delete it and start again; finished "
-            "stages are kept."
+            f"{str(file)!r} is damaged ({reason}). Delete it and start the run again; "
+            "finished stages are kept."
         )
 
 

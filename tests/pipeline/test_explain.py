@@ -26,6 +26,15 @@ def test_the_real_walk_is_that_of_a_healthy_adult(explained):
     assert -5 < features["knee_min_stance_mean_deg"] < 15
 
 
+def test_an_answer_from_few_features_says_so_first(explained, small_run):
+    lite = pipeline.explain(datasets.sample_walk("sports2d_lite"), small_run)
+    assert lite.notes[0].endswith(
+        "it is no assessment. Only 9 of 59 core gait features could be measured in "
+        "this walk: an answer from the rest is not to be relied on."
+    )
+    assert explained.notes[0].endswith("it is no assessment.")
+
+
 def test_probabilities_and_set_are_of_levels(explained):
     table = explained.probabilities.set_index("model")
     np.testing.assert_allclose(table[P].sum(axis=1), 1, atol=1e-6)

@@ -196,9 +196,11 @@ def test_the_device_is_a_share_of_the_known(run, devices, shown):
 
 
 def test_a_difference_without_a_test_has_an_empty_cell(run):
-    rows = run.comparisons.assign(metric="linear_kappa", p_value=np.nan)
-    grid = difference_grid(pd.concat([run.comparisons, rows]))
-    assert [row[-1] for row in grid.rows] == ["0.700", ""]
+    tested = run.comparisons.assign(p_folds=0.18)
+    untested = tested.assign(metric="linear_kappa", p_value=np.nan, p_folds=np.nan)
+    grid = difference_grid(pd.concat([tested, untested]))
+    assert grid.head[-2:] == ["p, walks", "p, folds"]
+    assert [row[-2:] for row in grid.rows] == [["0.700", "0.180"], ["", ""]]
 
 
 def test_the_notes_of_the_reader_are_folded_away(text):
