@@ -75,7 +75,7 @@ def test_the_page_says_that_the_models_know_only_simulated_children(
     page = write_explanation(explained, out=tmp_path / "explain.html").read_text()
     assert "The models were trained on simulated children" in page
     assert "Research use only; not a medical device." in page
-    assert "Real recordings" in page
+    assert "Recordings as given by the user, taken for real ones." in page
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
