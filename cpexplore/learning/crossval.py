@@ -151,6 +151,16 @@ def cross_validate(
 def is_finished(out: Path) -> bool:
     """Whether every fold of a study was finished in ``out`` and lost no file since.
 
+    Parameters
+    ----------
+    out : Path
+        A run directory.
+
+    Returns
+    -------
+    bool
+        Whether :func:`cross_validate` has nothing left to train there.
+
     Raises
     ------
     DamagedFileError
