@@ -96,7 +96,8 @@ def cross_validate(
     ------
     ValueError
         If ``out`` holds another study, ``backbones`` has other folds, ``features``
-        lacks a walk or holds infinite values, or the cohort is too small for the folds.
+        lacks a walk, has one twice or holds text or infinite values, or the cohort is
+        too small for the folds.
 
     Notes
     -----

@@ -58,7 +58,7 @@ class STGCNConfig:
     """Share of activations dropped at the end of each block, in [0, 1)."""
     recompute: bool = False
     """Forget what lies before a block's temporal convolution and compute it again for
-    the gradient: the same result, ``paper`` in a third of the memory and more time."""
+    the gradient: the same result, less memory (``paper``: 2/5) and more time."""
 
     def __post_init__(self) -> None:
         check_range("n_classes", self.n_classes, low=1)
