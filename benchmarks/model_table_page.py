@@ -4,6 +4,7 @@ python benchmarks/model_table_page.py --table runs/table
 """
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +131,16 @@ def table(rows: list[list[str]]) -> Iterator[str]:
         yield f"| {' | '.join(row)} |"
 
 
+def times(folder: Path) -> str:
+    """What the stages took, those stopped on the way with their last start only."""
+    files = sorted(folder.glob("*/time.json"))
+    seconds = pd.Series(
+        {file.parent.name: json.loads(file.read_text())["seconds"] for file in files}
+    )
+    told = ", ".join(f"{name} {took} s" for name, took in seconds.items())
+    return f"{len(seconds)} stages took {seconds.sum() / 3600:.1f} hours: {told}."
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", type=Path, default=Path("runs/table"))
@@ -138,6 +149,7 @@ def main() -> None:
         pd.read_parquet(folder / f"{n}.parquet") for n in ("scores", "differences")
     )
     print("\n".join(page(*tables)))
+    print(f"\n{times(folder)}")
 
 
 if __name__ == "__main__":
