@@ -134,6 +134,8 @@ def table(rows: list[list[str]]) -> Iterator[str]:
 def times(folder: Path) -> str:
     """What the stages took, those stopped on the way with their last start only."""
     files = sorted(folder.glob("*/time.json"))
+    if not files:
+        return "No stage has noted its time."
     seconds = pd.Series(
         {file.parent.name: json.loads(file.read_text())["seconds"] for file in files}
     )

@@ -92,7 +92,9 @@ def audit(
     -----
     A keypoint that is taken away moves as the skeleton would carry it: its mean pose
     plus the displacement that the remaining keypoints give it along the bones, fading
-    with their number. With none left, the mean pose stands still.
+    with their number. With none left, the mean pose stands still. So movement is taken
+    away, not posture: a keypoint that moves much loses much, which favours the control
+    ``"motion_energy"``, and ``"occlusion"``, which does the same to one keypoint.
 
     References
     ----------

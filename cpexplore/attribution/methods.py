@@ -303,7 +303,7 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType(
 """All methods by name; the last four are controls."""
 
 CONTROLS: tuple[str, ...] = ("random", "untrained", "activation_norm", "motion_energy")
-"""Methods that know nothing about the levels."""
+"""Methods that ask the network for no level; the third reads its trained layers."""
 
 _ON_INPUT = (
     *("integrated_gradients", "integrated_gradients_typical"),

@@ -35,6 +35,8 @@ def audit_run(run: Run, *, n_jobs: int = 1) -> pd.DataFrame:
     pandas.DataFrame
         ``check, method, detail, estimate, lowest, highest, n_folds, n_walks``: mean
         and range over folds; see :func:`cpexplore.attribution.audit` for the checks.
+        ``is_control``; ``n_ahead``: in how many folds the method does better than
+        every control in deletion or insertion, missing for controls and other checks.
     """
     seed = int(min(run.folds["seed"]))
     models = learning.load_fold_models(run, seed=seed)
@@ -42,9 +44,15 @@ def audit_run(run: Run, *, n_jobs: int = 1) -> pd.DataFrame:
         delayed(_audit_fold)(fold.backbones[MODEL], _held_out(run, fold), run)
         for fold in models
     )
-    table = pd.concat(done, ignore_index=True)
-    keys = ["check", "method", "detail"]
-    return (
+    by_fold = [table.assign(fold=number) for number, table in enumerate(done)]
+    return over_folds(pd.concat(by_fold, ignore_index=True))
+
+
+def over_folds(table: pd.DataFrame) -> pd.DataFrame:
+    """Join the audits of folds, told apart by the column ``fold``."""
+    table = table.assign(is_control=table["method"].isin(attribution.CONTROLS))
+    keys = ["check", "method", "detail", "is_control"]
+    joined = (
         table.groupby(keys, sort=False, dropna=False)
         .agg(
             estimate=("estimate", "mean"),
@@ -55,6 +63,21 @@ def audit_run(run: Run, *, n_jobs: int = 1) -> pd.DataFrame:
         )
         .reset_index()
     )
+    return joined.merge(_ahead(table), how="left", on=["check", "method"])
+
+
+def _ahead(table: pd.DataFrame) -> pd.DataFrame:
+    """In how many folds a method does better than the best control."""
+    asked = table[table["check"].isin(["deletion", "insertion"])]
+    low_is_good = asked["check"] == "deletion"
+    scores = asked.assign(score=asked["estimate"].mask(low_is_good, -asked["estimate"]))
+    is_control = scores["is_control"]
+    by_fold = scores[is_control].groupby(["check", "fold"], as_index=False)
+    best = pd.DataFrame(by_fold.agg(best=("score", "max")))
+    others = scores[~is_control].merge(best)
+    ahead = others.assign(n_ahead=others["score"] > others["best"])
+    by_method = ahead.groupby(["check", "method"], as_index=False)
+    return pd.DataFrame(by_method.agg(n_ahead=("n_ahead", "sum")))
 
 
 def audit_to_file(run: Run, *, out: Path | None = None, n_jobs: int = 1) -> Path:

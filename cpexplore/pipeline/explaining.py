@@ -83,6 +83,7 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
         contributions=moved,
         notes=(
             *_notes(run, models, windows, features),
+            *range_note(analysis.features, run.features, fps=walk.attrs["fps"]),
             *set_note(fused.to_numpy(), thresholds),
         ),
     )
@@ -201,6 +202,42 @@ def _notes(
             "pass forwards and backwards."
         )
     return tuple(notes)
+
+
+def range_note(own: pd.Series, known: pd.DataFrame, *, fps: float) -> list[str]:
+    """Say that features lie where no walk of the run does, above all the cadence.
+
+    Parameters
+    ----------
+    own : pandas.Series
+        Features of the walk.
+    known : pandas.DataFrame
+        Features of the walks of the run.
+    fps : float
+        Frame rate of the recording, which a wrong cadence questions.
+
+    Returns
+    -------
+    list of str
+        One note; empty where every measured core feature is within the run's range.
+    """
+    core = gait.feature_columns(core=True).index.intersection(known.columns)
+    measured = own[own.index.intersection(core)].dropna()
+    low, high = known[measured.index].min(), known[measured.index].max()
+    outside = measured.index[(measured < low) | (measured > high)]
+    if outside.empty:
+        return []
+    note = (
+        f"{len(outside)} of {len(measured)} measured core gait features lie outside "
+        "the range of all walks of the run, where its models have seen nothing."
+    )
+    if (name := "cadence_spm") in outside:
+        note += (
+            f" The cadence is one of them, {measured[name]:.0f} steps/min (run: "
+            f"{low[name]:.0f} to {high[name]:.0f}): are {fps:g} frames per second "
+            "right?"
+        )
+    return [note]
 
 
 def set_note(proba: np.ndarray, thresholds: pd.Series) -> list[str]:

@@ -77,12 +77,12 @@ def number(value: float | None, digits: int = 3) -> str:
 
     Examples
     --------
-    >>> number(-0.12345, 2), number(float("nan"))
-    ('−0.12', '–')
+    >>> number(-0.12345, 2), number(-0.001, 2), number(float("nan"))
+    ('−0.12', '0.00', '–')
     """
     if value is None or not np.isfinite(value):
         return "–"
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{value:z.{digits}f}".replace("-", "−")
 
 
 def p_value(value: float | None) -> str:

@@ -28,6 +28,7 @@ from cpexplore.view.model_grids import (
 from cpexplore.view.people import cohort_grid, cohort_note
 from cpexplore.view.player import Clip, html_fragments, make_clip, walk_saliency
 from cpexplore.view.player.clip import method_label
+from cpexplore.view.saliency_audit import audit_grid, audit_note
 from cpexplore.view.tables import (
     PROBABILITIES,
     confusion_counts,
@@ -74,6 +75,7 @@ def write_report(run: Run, *, out: Path | None = None) -> Path:
     FileNotFoundError
         If the run lacks a table.
     """
+    audit = run.statistics.get("audit")
     page = html.render(
         "report.html.j2",
         title="GMFCS level from walking videos: what this run found",
@@ -99,7 +101,8 @@ def write_report(run: Run, *, out: Path | None = None) -> Path:
         selection=_selection_grid(run.selection),
         missing=_missing_grid(run.features, run.feature_reasons),
         questions=question_grid(run.statistics),
-        audit=_audit_grid(run),
+        audit=None if audit is None else audit_grid(audit),
+        audit_note="" if audit is None else audit_note(audit),
         limits=[*_LIMITS, *(_SIMULATED_LIMITS if run.simulated else ())],
     )
     return write_atomic(
@@ -367,8 +370,3 @@ def _missing_grid(features: pd.DataFrame, reasons: pd.DataFrame) -> html.Grid:
 def _most_common(reasons: pd.DataFrame) -> str:
     common = pd.Series(reasons["reason"]).mode()
     return str(common.iloc[0]) if len(common) else "–"
-
-
-def _audit_grid(run: Run) -> html.Grid | None:
-    table = run.statistics.get("audit")
-    return None if table is None else html.grid_of(table)

@@ -7,7 +7,7 @@ import pytest
 from cpexplore import datasets, gmfcs, pipeline
 from cpexplore.gait import default_reference
 from cpexplore.gait.kinematics import ANGLES
-from cpexplore.pipeline.explaining import fold_models_for, set_note
+from cpexplore.pipeline.explaining import fold_models_for, range_note, set_note
 from cpexplore.view.explanation import write_explanation
 
 P = [f"p_{level}" for level in gmfcs.LEVELS]
@@ -33,6 +33,22 @@ def test_an_answer_from_few_features_says_so_first(explained, small_run):
         "this walk: an answer from the rest is not to be relied on."
     )
     assert explained.notes[0].endswith("it is no assessment.")
+
+
+def test_a_wrong_frame_rate_is_questioned():
+    known = pd.DataFrame({"cadence_spm": [76.2, 172.9], "speed_llps": [0.6, 2.0]})
+    right = pd.Series({"cadence_spm": 98.0, "speed_llps": 1.4, "not_in_the_run": 9.0})
+    assert range_note(right, known, fps=30) == []
+    assert range_note(right * np.nan, known, fps=30) == []
+    assert range_note(right.replace(1.4, 2.1), known, fps=30) == [
+        "1 of 2 measured core gait features lie outside the range of all walks of the "
+        "run, where its models have seen nothing."
+    ]
+    assert range_note(2 * right, known, fps=60) == [
+        "2 of 2 measured core gait features lie outside the range of all walks of the "
+        "run, where its models have seen nothing. The cadence is one of them, 196 "
+        "steps/min (run: 76 to 173): are 60 frames per second right?"
+    ]
 
 
 def test_probabilities_and_set_are_of_levels(explained):
