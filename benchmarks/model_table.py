@@ -150,6 +150,7 @@ def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
     """Train and ask all models of a stage, then the oracle, unless that is done."""
     folder, shared = out / stage.name, out / "cohorts" / stage.cohort
     spec = CrossvalSpec(models=stage.models)
+    begun = folder.exists()
     claim(folder / "stage.json", **asdict(stage), spec=asdict(spec))
     claim(shared / "cohort.json", cohort=stage.cohort)
     if is_done(stage, out):
@@ -175,8 +176,9 @@ def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
     if stage.part == "main":
         truth = truth_table(cohort, shared / "truth.parquet")
         write_table(folder / "oracle.parquet", oracle(truth, run))
-    # of a stage that was stopped, only what its last start took
-    write_json(folder / "time.json", {"seconds": round(time.monotonic() - started)})
+    if not begun:  # nothing is known of what earlier starts took
+        took = round(time.monotonic() - started)
+        write_json(folder / "time.json", {"seconds": took})
 
 
 def is_done(stage: Stage, out: Path) -> bool:

@@ -131,16 +131,17 @@ def table(rows: list[list[str]]) -> Iterator[str]:
         yield f"| {' | '.join(row)} |"
 
 
-def times(folder: Path) -> str:
-    """What the stages took, those stopped on the way with their last start only."""
-    files = sorted(folder.glob("*/time.json"))
-    if not files:
-        return "No stage has noted its time."
-    seconds = pd.Series(
-        {file.parent.name: json.loads(file.read_text())["seconds"] for file in files}
-    )
-    told = ", ".join(f"{name} {took} s" for name, took in seconds.items())
-    return f"{len(seconds)} stages took {seconds.sum() / 3600:.1f} hours: {told}."
+def times(folder: Path) -> Iterator[str]:
+    """A row per stage that was made from start to end in one go."""
+    seconds = {
+        file.parent.name: json.loads(file.read_text())["seconds"]
+        for file in sorted(folder.glob("*/time.json"))
+    }
+    rows = [[name, f"{took / 60:.0f}"] for name, took in seconds.items()]
+    yield from table([["stage", "minutes"], *rows])
+    begun = len(list(folder.glob("*/stage.json")))
+    hours = sum(seconds.values()) / 3600
+    yield f"\n{len(seconds)} stages of {begun} took {hours:.1f} hours in sum."
 
 
 def main() -> None:
@@ -151,7 +152,7 @@ def main() -> None:
         pd.read_parquet(folder / f"{n}.parquet") for n in ("scores", "differences")
     )
     print("\n".join(page(*tables)))
-    print(f"\n{times(folder)}")
+    print("", *times(folder), sep="\n")
 
 
 if __name__ == "__main__":

@@ -200,19 +200,11 @@ def audit(
     jobs: Jobs = 1,
 ) -> None:
     """Test whether the saliency of a run can be trusted."""
-    import pandas as pd
-
     from cpexplore import pipeline
     from cpexplore.runs import load_run
-    from cpexplore.view import html
-    from cpexplore.view.saliency_audit import audit_note
 
-    loaded = load_run(run)
-    target = pipeline.audit_to_file(loaded, out=out, n_jobs=jobs)
-    typer.echo(target)
-    for line in html.banner(simulated=loaded.simulated):
+    for line in pipeline.audit_lines(load_run(run), out=out, n_jobs=jobs):
         typer.echo(line)
-    typer.echo(audit_note(pd.read_csv(target)))
 
 
 @app.command()

@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import model_table
+import model_table_page
 from model_table import Stage, summarise
 
 
@@ -90,3 +91,22 @@ def test_streams_are_averaged_where_all_of_them_were_trained():
     assert len(mean) == 40
     assert set(mean["seed"]) == {0}
     assert model_table.with_streams(again) is again
+
+
+def test_the_page_sums_the_stages_that_were_timed_in_one_go(tmp_path):
+    for name, told in {
+        "a": '{"seconds": 600}',
+        "b": '{"seconds": 3000}',
+        "c": "",
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "stage.json").write_text("{}")
+        if told:
+            (tmp_path / name / "time.json").write_text(told)
+    assert list(model_table_page.times(tmp_path)) == [
+        "| stage | minutes |",
+        "| --- | --- |",
+        "| a | 10 |",
+        "| b | 50 |",
+        "\n2 stages of 3 took 1.0 hours in sum.",
+    ]

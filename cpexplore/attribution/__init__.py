@@ -1,7 +1,12 @@
 """What the network looks at: maps, rankings, and how far they can be trusted."""
 
 from cpexplore.attribution.agreement import localisation, rank_agreement
-from cpexplore.attribution.audit import CHECKS, audit
+from cpexplore.attribution.audit import (
+    CHECKS,
+    audit,
+    check_walks,
+    summarise_checks,
+)
 from cpexplore.attribution.clinical import (
     merge_saliency,
     on_walk_clock,
@@ -20,6 +25,7 @@ __all__ = [
     "METHODS",
     "attribute",
     "audit",
+    "check_walks",
     "feature_attribution",
     "feature_scores",
     "grad_cam",
@@ -33,4 +39,5 @@ __all__ = [
     "select_features",
     "stream_shapley",
     "stride_table",
+    "summarise_checks",
 ]

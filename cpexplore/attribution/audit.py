@@ -79,8 +79,7 @@ def audit(
     Returns
     -------
     pandas.DataFrame
-        ``check, method, detail, estimate, ci_low, ci_high, ci_level, n_walks,
-        n_patients``.
+        See :func:`summarise_checks`.
 
     Raises
     ------
@@ -92,9 +91,10 @@ def audit(
     -----
     A keypoint that is taken away moves as the skeleton would carry it: its mean pose
     plus the displacement that the remaining keypoints give it along the bones, fading
-    with their number. With none left, the mean pose stands still. So movement is taken
-    away, not posture: a keypoint that moves much loses much, which favours the control
-    ``"motion_energy"``, and ``"occlusion"``, which does the same to one keypoint.
+    with their number. With none left, the mean pose stands still. So posture stays,
+    and of a single keypoint only that movement goes which its neighbours do not carry;
+    of a whole limb, nearly all. This may favour the control ``"motion_energy"``, and
+    ``"occlusion"``, which ranks by a like intervention: one keypoint held still.
 
     References
     ----------
@@ -103,35 +103,123 @@ def audit(
 
     Adebayo et al. (2018). Sanity checks for saliency maps. NeurIPS.
     """
+    draw = np.random.default_rng(rng)
+    by_walk = check_walks(model, windows, methods=methods, checks=checks, rng=draw)
+    patients = one_per_walk(groups, windows.walk_id, name="groups")
+    return summarise_checks(
+        by_walk, groups=patients, n_resamples=n_resamples, ci_level=ci_level, rng=draw
+    )
+
+
+def check_walks(
+    model: STGCN,
+    windows: Windows,
+    *,
+    methods: tuple[str, ...] = ("grad_cam", "occlusion", *CONTROLS),
+    checks: tuple[str, ...] = CHECKS,
+    rng: np.random.Generator | int | None = None,
+) -> pd.DataFrame:
+    """One number per walk, method and check: what :func:`audit` is made of.
+
+    Parameters
+    ----------
+    model, windows, methods, checks
+        As for :func:`audit`.
+    rng
+        Draws the noise, and lots between keypoints that are equally salient.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per walk id; columns of the levels ``check, method, detail``.
+    """
     for option in methods:
         check_option("methods", option, tuple(METHODS))
     for option in checks:
         check_option("checks", option, CHECKS)
-    patients = one_per_walk(groups, windows.walk_id, name="groups")
-    draw = np.random.default_rng(rng)
-    subject = _Subject(model, windows, noise=draw)
+    subject = _Subject(model, windows, noise=np.random.default_rng(rng))
     columns = {
         (check, method, detail): values
         for check in checks
         for method in methods
         for detail, values in _CHECKS[check](subject, method)
     }
-    by_walk = pd.DataFrame(pd.DataFrame(columns).groupby(windows.walk_id).mean())
-    owner = patients.loc[by_walk.index].to_numpy()
-    children = pd.DataFrame(by_walk.groupby(owner).mean())
+    by_window = pd.DataFrame(columns).rename_axis(columns=_KEYS)
+    return pd.DataFrame(by_window.groupby(windows.walk_id).mean())
+
+
+def summarise_checks(
+    by_walk: pd.DataFrame,
+    *,
+    groups: ArrayLike | Mapping[str, str],
+    n_resamples: int = 2000,
+    ci_level: float = 0.95,
+    rng: np.random.Generator | int | None = None,
+) -> pd.DataFrame:
+    """Mean over patients, and how far a method is ahead of the best control.
+
+    Parameters
+    ----------
+    by_walk : pandas.DataFrame
+        From :func:`check_walks`; walks of several networks may be joined.
+    groups : mapping or array
+        The patient of each walk, by walk id or in order.
+    n_resamples, ci_level, rng
+        Of the patient bootstrap, for the networks as trained.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``check, method, detail, estimate, ci_low, ci_high, ci_level, n_walks,
+        n_patients, is_control``, and for methods in deletion and insertion ``control``,
+        the control that does best over these patients, with ``lead, lead_low,
+        lead_high``: by how much probability the method does better than it.
+    """
+    patients = one_per_walk(groups, by_walk.index.to_numpy(), name="groups")
+    children = pd.DataFrame(by_walk.groupby(patients.to_numpy()).mean())
+    leads, best = _leads(children)
     estimate, (low, high) = mean_and_interval(
-        children, n_resamples=n_resamples, ci_level=ci_level, rng=draw
+        pd.concat([children, leads], axis=1),
+        n_resamples=n_resamples,
+        ci_level=ci_level,
+        rng=rng,
     )
-    table = pd.DataFrame(list(columns), columns=["check", "method", "detail"])
-    return table.assign(
-        estimate=estimate,
-        ci_low=low,
-        ci_high=high,
+    n = children.shape[1]
+    table = children.columns.to_frame(index=False).assign(
+        estimate=estimate[:n],
+        ci_low=low[:n],
+        ci_high=high[:n],
         ci_level=ci_level,
         n_walks=by_walk.notna().sum().to_numpy(),
         n_patients=children.notna().sum().to_numpy(),
     )
+    table["is_control"] = table["method"].isin(CONTROLS)
+    ahead = leads.columns.to_frame(index=False).assign(
+        control=best, lead=estimate[n:], lead_low=low[n:], lead_high=high[n:]
+    )
+    return table.merge(ahead, how="left", on=_KEYS)
 
+
+def _leads(children: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """By how much each method beats its check's best control, by patient, and which."""
+    leads, best = {}, []
+    for check, sign in _BETTER.items():
+        own = sign * children.loc[:, children.columns.isin([check], level="check")]
+        is_control = own.columns.isin(CONTROLS, level="method")
+        if not is_control.any():
+            continue
+        control = own.loc[:, is_control].mean().idxmax()
+        for column in own.columns[~is_control]:
+            leads[column] = own[column] - own[control]
+            best.append(control[1])
+    columns = pd.MultiIndex.from_tuples(leads, names=_KEYS) if leads else _NO_COLUMNS
+    return pd.DataFrame(leads, index=children.index, columns=columns), best
+
+
+_KEYS = ["check", "method", "detail"]
+_NO_COLUMNS = pd.MultiIndex.from_arrays([[], [], []], names=_KEYS)
+_BETTER = {"deletion": -1, "insertion": 1}
+"""Checks of how much the salient keypoints count, and the sign of better."""
 
 _FADING = 0.5
 """Pull towards the mean pose; along a limb, a displacement halves from bone to bone."""
@@ -158,6 +246,7 @@ class _Subject:
         jitter = noise.normal(0, _NOISE_LL, self.x[:, :2].shape)
         self.noisy = self.x.clone()
         self.noisy[:, :2] += torch.as_tensor(jitter)
+        self.lot = noise.random((len(self.x), self.x.shape[3]))
         self._joints: dict[str, np.ndarray] = {}
 
     def joints(self, method: str) -> np.ndarray:
@@ -236,8 +325,8 @@ def _insertion(subject: _Subject, method: str) -> Checked:
 
 
 def _order(subject: _Subject, method: str) -> np.ndarray:
-    """Place (window, keypoint) of each keypoint, 0 the most salient."""
-    return (-subject.joints(method)).argsort(1, kind="stable").argsort(1)
+    """Place (window, keypoint) of each keypoint, 0 the most salient; ties by lot."""
+    return np.lexsort((subject.lot, -subject.joints(method)), axis=1).argsort(1)
 
 
 def _randomisation(subject: _Subject, method: str) -> Checked:

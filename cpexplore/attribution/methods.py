@@ -303,7 +303,8 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType(
 """All methods by name; the last four are controls."""
 
 CONTROLS: tuple[str, ...] = ("random", "untrained", "activation_norm", "motion_energy")
-"""Methods that ask the network for no level; the third reads its trained layers."""
+"""Maps that owe nothing to what the network learnt about a level, but that the layers
+behind ``"activation_norm"`` were trained."""
 
 _ON_INPUT = (
     *("integrated_gradients", "integrated_gradients_typical"),

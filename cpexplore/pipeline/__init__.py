@@ -1,6 +1,6 @@
 """The paper's two steps, end to end and resumable, and the explanation of one walk."""
 
-from cpexplore.pipeline.auditing import audit_run, audit_to_file
+from cpexplore.pipeline.auditing import audit_lines, audit_run, audit_to_file
 from cpexplore.pipeline.commands import (
     explain_to_page,
     features_to_files,
@@ -13,6 +13,7 @@ from cpexplore.pipeline.records import refuse_other_study
 from cpexplore.pipeline.study import run
 
 __all__ = [
+    "audit_lines",
     "audit_run",
     "audit_to_file",
     "explain",

@@ -11,13 +11,15 @@ from cpexplore import attribution, learning
 from cpexplore.io.files import check_new_file, write_atomic
 from cpexplore.learning.threads import one_thread
 from cpexplore.models import STGCN
-from cpexplore.pipeline.saliency import MODEL
+from cpexplore.pipeline.saliency import METHODS, MODEL
 from cpexplore.runs import Run
+from cpexplore.view import html
 from cpexplore.view.report import write_report
+from cpexplore.view.saliency_audit import lead_lines
 from cpexplore.windows import WindowConfig, Windows, make_windows
 
-RESAMPLES = 200
-"""Of the interval inside a fold, which the summary over folds does not use."""
+AUDIT = Path("statistics", "audit.csv")
+"""Where a run keeps its audit."""
 
 
 def audit_run(run: Run, *, n_jobs: int = 1) -> pd.DataFrame:
@@ -33,62 +35,49 @@ def audit_run(run: Run, *, n_jobs: int = 1) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``check, method, detail, estimate, lowest, highest, n_folds, n_walks``: mean
-        and range over folds; see :func:`cpexplore.attribution.audit` for the checks.
-        ``is_control``; ``n_ahead``: in how many folds the method does better than
-        every control in deletion or insertion, missing for controls and other checks.
+        The walks of all folds together, as :func:`cpexplore.attribution.audit` gives
+        those of one network. Intervals resample children, not trainings.
     """
     seed = int(min(run.folds["seed"]))
     models = learning.load_fold_models(run, seed=seed)
     done: Any = Parallel(n_jobs=n_jobs)(
-        delayed(_audit_fold)(fold.backbones[MODEL], _held_out(run, fold), run)
+        delayed(_check_fold)(fold.backbones[MODEL], _held_out(run, fold))
         for fold in models
     )
-    by_fold = [table.assign(fold=number) for number, table in enumerate(done)]
-    return over_folds(pd.concat(by_fold, ignore_index=True))
-
-
-def over_folds(table: pd.DataFrame) -> pd.DataFrame:
-    """Join the audits of folds, told apart by the column ``fold``."""
-    table = table.assign(is_control=table["method"].isin(attribution.CONTROLS))
-    keys = ["check", "method", "detail", "is_control"]
-    joined = (
-        table.groupby(keys, sort=False, dropna=False)
-        .agg(
-            estimate=("estimate", "mean"),
-            lowest=("estimate", "min"),
-            highest=("estimate", "max"),
-            n_folds=("estimate", "size"),
-            n_walks=("n_walks", "sum"),
-        )
-        .reset_index()
+    return attribution.summarise_checks(
+        pd.concat(done), groups=run.index["patient_id"], rng=0
     )
-    return joined.merge(_ahead(table), how="left", on=["check", "method"])
-
-
-def _ahead(table: pd.DataFrame) -> pd.DataFrame:
-    """In how many folds a method does better than the best control."""
-    asked = table[table["check"].isin(["deletion", "insertion"])]
-    low_is_good = asked["check"] == "deletion"
-    scores = asked.assign(score=asked["estimate"].mask(low_is_good, -asked["estimate"]))
-    is_control = scores["is_control"]
-    by_fold = scores[is_control].groupby(["check", "fold"], as_index=False)
-    best = pd.DataFrame(by_fold.agg(best=("score", "max")))
-    others = scores[~is_control].merge(best)
-    ahead = others.assign(n_ahead=others["score"] > others["best"])
-    by_method = ahead.groupby(["check", "method"], as_index=False)
-    return pd.DataFrame(by_method.agg(n_ahead=("n_ahead", "sum")))
 
 
 def audit_to_file(run: Run, *, out: Path | None = None, n_jobs: int = 1) -> Path:
-    """Write the audit of a run as CSV and show it in the run's report."""
+    """Write the audit of a run as CSV; without ``out``, the run's report shows it.
+
+    Raises
+    ------
+    FileExistsError
+        If ``out`` exists.
+    """
     if out is not None:
         check_new_file(out, name="out")
     table = audit_run(run, n_jobs=n_jobs)
-    target = out or run.path / "statistics" / "audit.csv"
+    target = out or run.path / AUDIT
     write_atomic(target, lambda file: table.to_csv(file, index=False))
-    write_report(Run(run.path))
+    if out is None:
+        write_report(Run(run.path))
     return target
+
+
+def audit_lines(run: Run, *, out: Path | None = None, n_jobs: int = 1) -> list[str]:
+    """Audit a run as :func:`audit_to_file` does; returns what to tell the user."""
+    file = audit_to_file(run, out=out, n_jobs=n_jobs)
+    return [
+        *html.banner(simulated=run.simulated),
+        "Lead over the best control when keypoints are taken away and given back, in "
+        "mean probability of the predicted level:",
+        *lead_lines(pd.read_csv(file)),
+        f"table: {file}",
+        *([f"report: {run.path / 'report.html'}"] if out is None else []),
+    ]
 
 
 def _held_out(run: Run, models: learning.FoldModels) -> Windows:
@@ -100,12 +89,8 @@ def _held_out(run: Run, models: learning.FoldModels) -> Windows:
     return windows.select(np.unique(windows.walk_id, return_index=True)[1])
 
 
-def _audit_fold(model: STGCN, windows: Windows, run: Run) -> pd.DataFrame:
+def _check_fold(model: STGCN, windows: Windows) -> pd.DataFrame:
     with one_thread():
-        return attribution.audit(
-            model,
-            windows,
-            groups=run.index["patient_id"],
-            n_resamples=RESAMPLES,
-            rng=0,
+        return attribution.check_walks(
+            model, windows, methods=(*METHODS, *attribution.CONTROLS), rng=0
         )

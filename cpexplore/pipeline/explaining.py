@@ -64,11 +64,13 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
         saliency = explain_windows(models, windows, analysis.walk)
         moved = contributions(models, windows, features, run=run)
     fused = probabilities.set_index("model").loc[[FUSION], _PROBABILITIES]
+    patient = patient_of(walk, run)
     fused_oof = run.oof.query("model == @FUSION")
-    others = fused_oof["patient_id"].ne(patient_of(walk, run))
+    others = fused_oof["patient_id"].ne(patient)
     thresholds = conformal_thresholds(
         fused_oof.loc[others], coverage=COVERAGE, assurance=ASSURANCE
     )
+    known = pd.DataFrame(run.index)["patient_id"].ne(patient)
     return Explanation(
         walk=analysis.walk,
         run_path=run.path,
@@ -83,7 +85,11 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
         contributions=moved,
         notes=(
             *_notes(run, models, windows, features),
-            *range_note(analysis.features, run.features, fps=walk.attrs["fps"]),
+            *range_note(
+                analysis.features,
+                run.features.loc[known[known].index],
+                fps=walk.attrs["fps"],
+            ),
             *set_note(fused.to_numpy(), thresholds),
         ),
     )
@@ -205,21 +211,21 @@ def _notes(
 
 
 def range_note(own: pd.Series, known: pd.DataFrame, *, fps: float) -> list[str]:
-    """Say that features lie where no walk of the run does, above all the cadence.
+    """Say that features lie where no other patient of the run does.
 
     Parameters
     ----------
     own : pandas.Series
         Features of the walk.
     known : pandas.DataFrame
-        Features of the walks of the run.
+        Features of the walks of other patients of the run.
     fps : float
-        Frame rate of the recording, which a wrong cadence questions.
+        Frame rate of the recording, which a cadence out of range questions.
 
     Returns
     -------
     list of str
-        One note; empty where every measured core feature is within the run's range.
+        One note; empty where every measured core feature is within the range.
     """
     core = gait.feature_columns(core=True).index.intersection(known.columns)
     measured = own[own.index.intersection(core)].dropna()
@@ -227,9 +233,13 @@ def range_note(own: pd.Series, known: pd.DataFrame, *, fps: float) -> list[str]:
     outside = measured.index[(measured < low) | (measured > high)]
     if outside.empty:
         return []
+    # the newcomer among n + 1 alike is the lowest or highest in 2 of n + 1 cases
+    n_known = known[measured.index].notna().to_numpy().sum(axis=0)
+    chance = (2 / (n_known + 1)).sum()
     note = (
-        f"{len(outside)} of {len(measured)} measured core gait features lie outside "
-        "the range of all walks of the run, where its models have seen nothing."
+        f"Measured core gait features outside the range of the run's other patients: "
+        f"{len(outside)} of {len(measured)} (about {chance:.0f} by chance in a child "
+        "like them). The models have seen nothing there."
     )
     if (name := "cadence_spm") in outside:
         note += (

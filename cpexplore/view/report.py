@@ -28,7 +28,7 @@ from cpexplore.view.model_grids import (
 from cpexplore.view.people import cohort_grid, cohort_note
 from cpexplore.view.player import Clip, html_fragments, make_clip, walk_saliency
 from cpexplore.view.player.clip import method_label
-from cpexplore.view.saliency_audit import audit_grid, audit_note
+from cpexplore.view.saliency_audit import audit_grid, lead_lines
 from cpexplore.view.tables import (
     PROBABILITIES,
     confusion_counts,
@@ -102,7 +102,7 @@ def write_report(run: Run, *, out: Path | None = None) -> Path:
         missing=_missing_grid(run.features, run.feature_reasons),
         questions=question_grid(run.statistics),
         audit=None if audit is None else audit_grid(audit),
-        audit_note="" if audit is None else audit_note(audit),
+        leads=[] if audit is None else lead_lines(audit),
         limits=[*_LIMITS, *(_SIMULATED_LIMITS if run.simulated else ())],
     )
     return write_atomic(

@@ -9,16 +9,16 @@ from cpexplore.view.player.clip import method_label
 _COLUMNS = {
     ("deletion", ""): "taken away (low)",
     ("insertion", ""): "given back (high)",
-    ("randomisation", "head"): "head drawn anew",
-    ("randomisation", "input"): "all drawn anew (0)",
+    ("randomisation", "head"): "last layer drawn anew",
+    ("randomisation", "input"): "all layers drawn anew (0)",
     ("noise", ""): "noise (1)",
     ("mirror", ""): "mirrored (1)",
-    ("complexity", ""): "keypoints",
+    ("complexity", ""): "keypoints that share",
 }
 """Check and detail, and what stands above them."""
 
-
-_NEEDED = ("check", "method", "detail", "is_control", "n_ahead", "n_folds")
+_WAYS = {"deletion": "taken away", "insertion": "given back"}
+"""What a lead is measured by."""
 
 
 def audit_grid(table: pd.DataFrame) -> html.Grid:
@@ -32,14 +32,23 @@ def audit_grid(table: pd.DataFrame) -> html.Grid:
     Returns
     -------
     Grid
-        Mean over folds with the lowest and highest fold in brackets.
+        Mean over patients with its interval.
 
     Raises
     ------
     ValueError
         If the table lacks a column, as one of an earlier version does.
     """
-    check_columns(table, (*_NEEDED, "estimate", "lowest", "highest"), name="audit")
+    needed = (
+        "check",
+        "method",
+        "detail",
+        "is_control",
+        "estimate",
+        "ci_low",
+        "ci_high",
+    )
+    check_columns(table, needed, name="audit")
     details = table["detail"].fillna("")
     cells = {
         (row["method"], row["check"], detail): _cell(row)
@@ -59,13 +68,18 @@ def audit_grid(table: pd.DataFrame) -> html.Grid:
     return html.Grid(head=["method", *shown.values()], rows=rows)
 
 
-def audit_note(table: pd.DataFrame) -> str:
-    """Say in how many folds a method names keypoints that count, beside the controls.
+def lead_lines(table: pd.DataFrame) -> list[str]:
+    """Say by how much each method is ahead of the best control, one line each.
 
     Parameters
     ----------
     table : DataFrame
-        From :func:`cpexplore.pipeline.audit_run`, with deletion and insertion.
+        From :func:`cpexplore.pipeline.audit_run`.
+
+    Returns
+    -------
+    list of str
+        Empty if no method was set beside a control.
 
     Raises
     ------
@@ -74,28 +88,30 @@ def audit_note(table: pd.DataFrame) -> str:
 
     Examples
     --------
-    >>> table = pd.DataFrame({"check": ["deletion", "insertion"], "n_ahead": [1, 2]})
-    >>> table = table.assign(method="grad_cam", detail="", is_control=False, n_folds=5)
-    >>> audit_note(table).split(": ")[1]
-    'Grad-CAM 1 and 2.'
+    >>> row = {"check": "insertion", "method": "occlusion", "control": "random"}
+    >>> leads = {"lead": 0.12, "lead_low": 0.04, "lead_high": 0.2}
+    >>> lead_lines(pd.DataFrame([row | leads]))
+    ['Occlusion: 0.12 [0.04, 0.20] given back (random order)']
     """
-    check_columns(table, _NEEDED, name="audit")
-    own = table[~table["is_control"]]
-    n_ahead = own.set_index(["method", "check"])["n_ahead"]
-    told = [
-        f"{method_label(method)} {n_ahead[method, 'deletion']:.0f} and "
-        f"{n_ahead[method, 'insertion']:.0f}"
-        for method in own["method"].drop_duplicates()
+    needed = ("check", "method", "control", "lead", "lead_low", "lead_high")
+    check_columns(table, needed, name="audit")
+    return [
+        f"{method_label(str(method))}: "
+        f"{', '.join(_lead(row) for _, row in rows.iterrows())}"
+        for method, rows in table.dropna(subset="lead").groupby("method", sort=False)
     ]
-    return (
-        f"In how many of {table['n_folds'].max()} folds the keypoints that a method "
-        "names first count more than those of every control, when their movement is "
-        f"taken away and when it is given back: {', '.join(told)}."
+
+
+def _lead(row: pd.Series) -> str:
+    lead, low, high = (
+        html.number(row[name], 2) for name in ("lead", "lead_low", "lead_high")
     )
+    control = method_label(row["control"])
+    return f"{lead} [{low}, {high}] {_WAYS[row['check']]} ({control.lower()})"
 
 
 def _cell(row: pd.Series) -> str:
     digits = 1 if row["check"] == "complexity" else 2
-    low, high = (html.number(row[name], digits) for name in ("lowest", "highest"))
+    low, high = (html.number(row[name], digits) for name in ("ci_low", "ci_high"))
     bracket = f"[{low},\N{NO-BREAK SPACE}{high}]"
     return f"{html.number(row['estimate'], digits)} {bracket}"

@@ -7,8 +7,13 @@ import pandas as pd
 import pytest
 import torch
 
-from cpexplore.attribution import audit, localisation, rank_agreement
-from cpexplore.attribution.audit import rank_correlation, without
+from cpexplore.attribution import (
+    audit,
+    localisation,
+    rank_agreement,
+    summarise_checks,
+)
+from cpexplore.attribution.audit import _order, _Subject, rank_correlation, without
 from cpexplore.models import STGCN, STGCNConfig
 from cpexplore.skeleton import KEYPOINT_SETS, adjacency, hop_distances, mirror_index
 from cpexplore.windows import Windows
@@ -77,7 +82,8 @@ def table(windows):
 def test_it_is_one_tidy_table(table):
     assert table.columns.tolist() == [
         *("check", "method", "detail", "estimate", "ci_low", "ci_high", "ci_level"),
-        *("n_walks", "n_patients"),
+        *("n_walks", "n_patients", "is_control"),
+        *("control", "lead", "lead_low", "lead_high"),
     ]
     known = table.dropna(subset="estimate")
     assert set(known["n_walks"]) == {6}
@@ -104,6 +110,61 @@ def test_a_method_that_knows_beats_the_controls(table):
         assert estimate["complexity", method, ""] < 1.01
         assert estimate["noise", method, ""] > 0.9
     assert estimate["complexity", "random", ""] > 10
+
+
+def test_a_lead_is_that_over_the_best_control_of_the_same_children():
+    by_walk = pd.DataFrame(
+        {
+            ("deletion", "grad_cam", ""): [0.2, 0.4, 0.3, 0.7],
+            ("deletion", "random", ""): [0.6, 0.6, 0.6, 0.6],
+            ("deletion", "motion_energy", ""): [0.3, 0.5, 0.4, 0.6],
+            ("insertion", "grad_cam", ""): [0.5, 0.5, 0.5, 0.5],
+            ("insertion", "random", ""): [0.6, 0.4, 0.5, 0.6],
+            ("noise", "grad_cam", ""): [1.0, 1.0, 1.0, 1.0],
+            ("noise", "random", ""): [1.0, 1.0, 1.0, 1.0],
+        },
+        index=["a1", "a2", "b1", "c1"],
+    ).rename_axis(columns=["check", "method", "detail"])
+    groups = {walk: walk[0] for walk in by_walk.index}
+    table = summarise_checks(by_walk, groups=groups, n_resamples=500, rng=0)
+    leads = table.set_index(["check", "method"])
+
+    # by child: .3, .3, .7 beside .4, .4, .6
+    first = leads.loc[("deletion", "grad_cam")]
+    assert first["control"] == "motion_energy"
+    assert first["lead"] == pytest.approx((0.1 + 0.1 - 0.1) / 3)
+    assert first["lead_low"] == pytest.approx(-0.1)
+    assert first["lead_high"] == pytest.approx(0.1)
+    assert first[["estimate", "n_walks", "n_patients"]].tolist() == pytest.approx(
+        [1.3 / 3, 4, 3]
+    )
+    second = leads.loc[("insertion", "grad_cam")]
+    assert second["control"] == "random"
+    assert second["lead"] == pytest.approx(0.5 - (0.5 + 0.5 + 0.6) / 3)
+    others = leads.drop([("deletion", "grad_cam"), ("insertion", "grad_cam")])
+    assert others[["control", "lead"]].isna().all(axis=None)
+
+
+def test_without_a_control_there_is_no_lead(windows):
+    table = audit(
+        OneKnee(),
+        windows,
+        groups=windows.walk_id,
+        methods=("grad_cam",),
+        checks=("deletion",),
+        n_resamples=10,
+        rng=0,
+    )
+    assert table["lead"].isna().all()
+    assert not table["is_control"].any()
+
+
+def test_equal_keypoints_go_by_lot(windows):
+    still = replace(windows, x=np.zeros_like(windows.x))
+    subject = _Subject(OneKnee(), still, noise=np.random.default_rng(0))
+    rank = _order(subject, "motion_energy")
+    assert (np.sort(rank, axis=1) == np.arange(17)).all()
+    assert len(np.unique(rank, axis=0)) == len(rank)
 
 
 def test_a_control_cannot_notice_new_weights(table):

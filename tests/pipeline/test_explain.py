@@ -36,19 +36,28 @@ def test_an_answer_from_few_features_says_so_first(explained, small_run):
 
 
 def test_a_wrong_frame_rate_is_questioned():
-    known = pd.DataFrame({"cadence_spm": [76.2, 172.9], "speed_llps": [0.6, 2.0]})
+    known = pd.DataFrame({"cadence_spm": [76.2, 99, 172.9], "speed_llps": [0.6, 1, 2]})
     right = pd.Series({"cadence_spm": 98.0, "speed_llps": 1.4, "not_in_the_run": 9.0})
     assert range_note(right, known, fps=30) == []
     assert range_note(right * np.nan, known, fps=30) == []
     assert range_note(right.replace(1.4, 2.1), known, fps=30) == [
-        "1 of 2 measured core gait features lie outside the range of all walks of the "
-        "run, where its models have seen nothing."
+        "Measured core gait features outside the range of the run's other patients: "
+        "1 of 2 (about 1 by chance in a child like them). The models have seen "
+        "nothing there."
     ]
     assert range_note(2 * right, known, fps=60) == [
-        "2 of 2 measured core gait features lie outside the range of all walks of the "
-        "run, where its models have seen nothing. The cadence is one of them, 196 "
-        "steps/min (run: 76 to 173): are 60 frames per second right?"
+        "Measured core gait features outside the range of the run's other patients: "
+        "2 of 2 (about 1 by chance in a child like them). The models have seen "
+        "nothing there. The cadence is one of them, 196 steps/min (run: 76 to 173): "
+        "are 60 frames per second right?"
     ]
+
+
+@pytest.mark.slow
+def test_a_child_of_the_run_is_not_in_the_range_that_it_is_held_against(small_run):
+    fastest = small_run.features["cadence_spm"].idxmax()
+    notes = pipeline.explain(small_run.walk(fastest), small_run).notes
+    assert any("The cadence is one of them" in note for note in notes)
 
 
 def test_probabilities_and_set_are_of_levels(explained):

@@ -30,6 +30,9 @@ _METHODS = {
     "grad_cam": "Grad-CAM",
     "grad_cam_signed": "Grad-CAM, signed",
     "integrated_gradients": "Integrated gradients",
+    "untrained": "Grad-CAM, untrained",
+    "random": "Random order",
+    "activation_norm": "Norm of the activations",
 }
 
 
