@@ -19,11 +19,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
 from oracle import oracle, truth_table
 
 from cpexplore import gait
 from cpexplore.cohort import Cohort
 from cpexplore.datasets import simulated_cohort
+from cpexplore.gmfcs import PROBABILITIES
 from cpexplore.io.files import write_atomic
 from cpexplore.learning import compare, cross_validate, score
 from cpexplore.learning.comparison import ensemble, pairs
@@ -51,6 +53,8 @@ STREAMS = ("skeleton", "skeleton_bone", "skeleton_motion")
 """Joints, bones and motion, whose mean is the model ``skeleton_streams``."""
 PUBLIC_SIZE = 797
 """Patients of the field's public data."""
+ANSWERS = "answers.parquet"
+"""All that the tables need of a stage, in its folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,10 +134,11 @@ def main() -> None:
     )
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    for stage in STAGES:
-        if not options.only or stage.name in options.only:
-            print(stage.name, flush=True)
-            run_stage(stage, options.out, n_jobs=options.jobs)
+    run_stages(
+        [stage for stage in STAGES if not options.only or stage.name in options.only],
+        options.out,
+        n_jobs=options.jobs,
+    )
     seeds = options.cohorts or {stage.cohort_seed for stage in STAGES}
     joined = tuple(stage for stage in STAGES if stage.cohort_seed in seeds)
     suffix = "".join(f"_{seed}" for seed in options.cohorts or ())
@@ -146,8 +151,25 @@ def main() -> None:
     print(PUBLISHED.to_string(index=False))
 
 
+def run_stages(stages: list[Stage], out: Path, *, n_jobs: int) -> None:
+    """Run stages of the public size fold beside fold, then the others side by side.
+
+    Five folds leave one of two processes idle at the end; whole stages do not, but one
+    of the public size would take the better part of an hour.
+    """
+    for stage in stages:
+        if stage.patients == PUBLIC_SIZE:
+            run_stage(stage, out, n_jobs=n_jobs)
+    Parallel(n_jobs=n_jobs)(
+        delayed(run_stage)(stage, out, n_jobs=1)
+        for stage in stages
+        if stage.patients != PUBLIC_SIZE
+    )
+
+
 def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
     """Train and ask all models of a stage, then the oracle, unless that is done."""
+    print(stage.name, flush=True)
     folder, shared = out / stage.name, out / "cohorts" / stage.cohort
     spec = CrossvalSpec(models=stage.models)
     begun = folder.exists()
@@ -171,19 +193,27 @@ def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
         backbones=out / stage.backbones if stage.backbones else None,
         out=folder,
         n_jobs=n_jobs,
-        progress=True,
+        progress=n_jobs > 1,
     )
+    others = []
     if stage.part == "main":
-        truth = truth_table(cohort, shared / "truth.parquet")
-        write_table(folder / "oracle.parquet", oracle(truth, run))
+        others = [oracle(truth_table(cohort, shared / "truth.parquet"), run)]
+    write_table(folder / ANSWERS, answers(run, *others))
     if not begun:  # nothing is known of what earlier starts took
         took = round(time.monotonic() - started)
         write_json(folder / "time.json", {"seconds": took})
 
 
+def answers(run: Run, *others: pd.DataFrame) -> pd.DataFrame:
+    """Out-of-fold answers in single precision, with the seconds of an epoch."""
+    oof = pd.concat([run.oof, *others], ignore_index=True)
+    seconds = run.metrics[["model", "seconds_per_epoch"]].drop_duplicates()
+    oof = oof.merge(seconds, how="left", on="model", validate="many_to_one")
+    return oof.astype(dict.fromkeys(PROBABILITIES, "float32"))
+
+
 def is_done(stage: Stage, out: Path) -> bool:
-    last = "oracle.parquet" if stage.part == "main" else "metrics.parquet"
-    return (out / stage.name / last).exists()
+    return (out / stage.name / ANSWERS).exists()
 
 
 def claim(file: Path, **made: object) -> None:
@@ -219,9 +249,10 @@ def summarise(out: Path, stages: tuple[Stage, ...] = STAGES) -> dict[str, pd.Dat
         oof = pd.concat([predictions(s, out) for s in group], ignore_index=True)
         oof = with_streams(oof)
         about = {"world": world, "patients": patients}
-        seconds = seconds_per_epoch(group, out)
-        for model, rows in oof.groupby("model", sort=False):
-            told = about | counts(rows) | {"seconds_per_epoch": seconds.get(model)}
+        for _, rows in oof.groupby("model", sort=False):
+            # of several stages and a busy machine, the median; ensembles have none
+            seconds = rows["seconds_per_epoch"].median()
+            told = about | counts(rows) | {"seconds_per_epoch": seconds}
             scores.append(score(rows).assign(**told))
         for two in pairs([m for m in oof["model"].unique() if "oracle" not in m]):
             both = on_common_splits(oof, two)
@@ -244,12 +275,6 @@ def counts(oof: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def seconds_per_epoch(stages: list[Stage], out: Path) -> dict[str, float]:
-    """Median over stages, by network; what a busy machine took."""
-    told = pd.concat([Run(out / stage.name).metrics for stage in stages])
-    return told.groupby("model")["seconds_per_epoch"].median().to_dict()
-
-
 def on_common_splits(oof: pd.DataFrame, two: tuple[str, str]) -> pd.DataFrame:
     seeds = [set(oof.loc[oof["model"] == model, "seed"]) for model in two]
     return oof[oof["model"].isin(two) & oof["seed"].isin(seeds[0] & seeds[1])]
@@ -261,16 +286,13 @@ def with_streams(oof: pd.DataFrame) -> pd.DataFrame:
     rows = oof[oof["seed"].isin(set.intersection(*seeds))]
     if rows.empty:
         return oof
-    return pd.concat([oof, ensemble(rows, STREAMS, name="skeleton_streams")])
+    mean = ensemble(rows, STREAMS, name="skeleton_streams")
+    return pd.concat([oof, mean.assign(seconds_per_epoch=np.nan)])
 
 
 def predictions(stage: Stage, out: Path) -> pd.DataFrame:
-    """Out-of-fold answers of a stage, with ids and seeds of its cohort's own."""
-    run = Run(out / stage.name)
-    answers = [run.oof]
-    if stage.part == "main":
-        answers.append(pd.read_parquet(run.path / "oracle.parquet"))
-    oof = pd.concat(answers, ignore_index=True)
+    """Answers of a stage, with ids and seeds of its cohort's own."""
+    oof = pd.read_parquet(out / stage.name / ANSWERS)
     for column in ("walk_id", "patient_id"):
         oof[column] = f"{stage.cohort}/" + oof[column].astype(str)
     seed = 100 * stage.cohort_seed + stage.seed

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cpexplore.learning import score
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import model_table
 import model_table_page
-from model_table import Stage, summarise
+from model_table import ANSWERS, Stage, summarise
 
 
 def answers(models: dict[str, float], *, seed: int, n: int = 40) -> pd.DataFrame:
@@ -45,9 +47,8 @@ def stages(tmp_path):
         made = Stage(world="standard", cohort_seed=cohort_seed, patients=40, **more)
         folder = tmp_path / made.name
         folder.mkdir()
-        answers(models, seed=cohort_seed).to_parquet(folder / "oof.parquet")
-        clock = pd.DataFrame({"model": list(models), "seconds_per_epoch": 1.5})
-        clock.to_parquet(folder / "metrics.parquet")
+        told = answers(models, seed=cohort_seed).assign(seconds_per_epoch=1.5)
+        told.to_parquet(folder / ANSWERS)
         return made
 
     both = {"skeleton": 0.5, "fusion_cross_attention": 0.9}
@@ -110,3 +111,18 @@ def test_the_page_sums_the_stages_that_were_timed_in_one_go(tmp_path):
         "| b | 50 |",
         "\n2 stages of 3 took 1.0 hours in sum.",
     ]
+
+
+def test_what_is_kept_of_a_stage_scores_as_all_of_it_does(small_run):
+    kept = model_table.answers(small_run)
+    models = small_run.oof["model"].unique()
+    assert (kept["p_I"].dtype, kept["model"].nunique()) == ("float32", len(models))
+    timed = kept.groupby("model")["seconds_per_epoch"].first()
+    assert timed["skeleton"] > 0
+    assert np.isnan(timed["features_logit"])
+    columns = ["metric", "level", "estimate", "ci_low", "ci_high"]
+    for model in ("skeleton", "features_logit"):
+        first, second = (
+            score(oof[oof["model"] == model])[columns] for oof in (small_run.oof, kept)
+        )
+        pd.testing.assert_frame_equal(first, second, atol=1e-5)
