@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from cpexplore import datasets
-from cpexplore.pipeline import audit_lines
+from cpexplore.pipeline import audit_lines, auditing
 from cpexplore.pipeline.auditing import _held_out
 from cpexplore.runs import load_run
 from cpexplore.view.saliency_audit import lead_lines
@@ -56,7 +56,7 @@ def test_only_walks_that_the_fold_of_this_seed_held_out_are_asked_about(run, see
 def test_the_audit_of_a_run_stands_in_its_report(small_run, tmp_path):
     shutil.copytree(small_run.path, tmp_path / "run")
     run = load_run(tmp_path / "run")
-    told = "\n".join(audit_lines(run))
+    told = "\n".join(audit_lines(run, n_jobs=2))
     assert told.startswith("Simulated children: ")
     assert "report: " in told
     table = pd.read_csv(run.path / "statistics" / "audit.csv")
@@ -70,8 +70,25 @@ def test_the_audit_of_a_run_stands_in_its_report(small_run, tmp_path):
         assert line in told
         assert line in page
 
+
+@pytest.mark.slow
+def test_an_audit_written_elsewhere_leaves_the_report(small_run, tmp_path, monkeypatch):
+    table = pd.DataFrame(
+        {
+            "check": ["deletion"],
+            "method": ["occlusion"],
+            "control": ["random"],
+            **{"lead": [0.1], "lead_low": [0.05], "lead_high": [0.15]},
+        }
+    )
+    monkeypatch.setattr(auditing, "audit_run", lambda run, *, n_jobs: table)
+    before = (small_run.path / "report.html").stat().st_mtime_ns
     audited = tmp_path / "audit.csv"
-    before = (run.path / "report.html").stat().st_mtime_ns
-    assert f"table: {audited}" in audit_lines(run, out=audited)
-    assert audited.read_text() == (run.path / "statistics/audit.csv").read_text()
-    assert (run.path / "report.html").stat().st_mtime_ns == before
+    assert audit_lines(small_run, out=audited)[-2:] == [
+        "Occlusion: 0.10 [0.05, 0.15] taken away (random order)",
+        f"table: {audited}",
+    ]
+    pd.testing.assert_frame_equal(pd.read_csv(audited), table)
+    assert (small_run.path / "report.html").stat().st_mtime_ns == before
+    with pytest.raises(FileExistsError):
+        audit_lines(small_run, out=audited)
