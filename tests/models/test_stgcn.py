@@ -25,7 +25,9 @@ from cpexplore.skeleton import KEYPOINT_SETS, adjacency, partition
 
 ROOT = Path(__file__).parents[2]
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
-GRADIENT_TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-3}
+GRADIENT_TOLERANCE = {torch.float64: 1e-12, torch.float32: 3e-3}
+"""In float32, rounding takes an activation beside 0 to its other side, on each
+processor another one; 1.3e-3 was seen (the textbook network: 1.8e-4)."""
 SMALL = STGCNConfig(blocks=((8, 1), (8, 1), (12, 2)), embed_dim=12, dropout=0)
 
 
