@@ -103,9 +103,9 @@ def audit(
 
     Adebayo et al. (2018). Sanity checks for saliency maps. NeurIPS.
     """
+    patients = one_per_walk(groups, windows.walk_id, name="groups")
     draw = np.random.default_rng(rng)
     by_walk = check_walks(model, windows, methods=methods, checks=checks, rng=draw)
-    patients = one_per_walk(groups, windows.walk_id, name="groups")
     return summarise_checks(
         by_walk, groups=patients, n_resamples=n_resamples, ci_level=ci_level, rng=draw
     )
