@@ -35,6 +35,7 @@ from cpexplore.preprocessing import CleanConfig
 from cpexplore.runs import Run, write_json, write_table
 from cpexplore.simulate import PARAMETERS
 from cpexplore.simulate.constants import CONSTANTS
+from cpexplore.windows import Windows
 
 PUBLISHED = pd.DataFrame(
     {
@@ -189,6 +190,7 @@ def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
         spec,
         seed=stage.seed,
         features=core_features(cohort, shared / "features.parquet", n_jobs=n_jobs),
+        windows=cut_windows(cohort, shared / "windows.npz", n_jobs=n_jobs),
         select=select_by_joints,
         backbones=out / stage.backbones if stage.backbones else None,
         out=folder,
@@ -232,6 +234,16 @@ def core_features(cohort: Cohort, file: Path, *, n_jobs: int) -> pd.DataFrame:
     if not file.exists():
         write_table(file, gait.extract_features(cohort, n_jobs=n_jobs))
     return pd.read_parquet(file)[gait.feature_columns(core=True).index.tolist()]
+
+
+def cut_windows(cohort: Cohort, file: Path, *, n_jobs: int) -> Windows:
+    """The windows of a cohort, cut once."""
+    if not file.exists():
+        cut = vars(cohort.windows(n_jobs=n_jobs))
+        write_atomic(file, lambda f: np.savez(f, **cut))
+    with np.load(file) as kept:
+        parts = dict(kept)
+    return Windows(**parts | {"keypoint": tuple(parts["keypoint"].tolist())})
 
 
 def summarise(out: Path, stages: tuple[Stage, ...] = STAGES) -> dict[str, pd.DataFrame]:
