@@ -203,7 +203,7 @@ def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
     write_table(folder / ANSWERS, answers(run, *others))
     if not begun:  # nothing is known of what earlier starts took
         took = round(time.monotonic() - started)
-        write_json(folder / "time.json", {"seconds": took})
+        write_json(folder / "time.json", {"seconds": took, "processes": n_jobs})
 
 
 def answers(run: Run, *others: pd.DataFrame) -> pd.DataFrame:

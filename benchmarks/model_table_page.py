@@ -133,15 +133,21 @@ def table(rows: list[list[str]]) -> Iterator[str]:
 
 def times(folder: Path) -> Iterator[str]:
     """A row per stage that was made from start to end in one go."""
-    seconds = {
-        file.parent.name: json.loads(file.read_text())["seconds"]
+    took = {
+        file.parent.name: json.loads(file.read_text())
         for file in sorted(folder.glob("*/time.json"))
     }
-    rows = [[name, f"{took / 60:.0f}"] for name, took in seconds.items()]
-    yield from table([["stage", "minutes"], *rows])
+    rows = [
+        [name, f"{t['seconds'] / 60:.0f}", str(t["processes"])]
+        for name, t in took.items()
+    ]
+    yield from table([["stage", "minutes", "processes"], *rows])
     begun = len(list(folder.glob("*/stage.json")))
-    hours = sum(seconds.values()) / 3600
-    yield f"\n{len(seconds)} stages of {begun} took {hours:.1f} hours in sum."
+    hours = sum(t["seconds"] * t["processes"] for t in took.values()) / 2 / 3600
+    yield (
+        f"\n{len(took)} stages of {begun} took two processes {hours:.1f} hours; those "
+        "of one process ran side by side."
+    )
 
 
 def main() -> None:

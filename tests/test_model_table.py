@@ -1,5 +1,6 @@
 """How the stages of `benchmarks/model_table.py` become one table."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cpexplore.datasets import simulated_cohort
 from cpexplore.learning import score
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
@@ -94,10 +96,44 @@ def test_streams_are_averaged_where_all_of_them_were_trained():
     assert model_table.with_streams(again) is again
 
 
+@pytest.mark.filterwarnings("ignore:Levels with fewer patients")
+def test_stages_run_side_by_side_once(tmp_path):
+    stages = [
+        Stage(
+            world="standard",
+            cohort_seed=seed,
+            patients=12,
+            part="quick",
+            models=("majority", "missingness_only"),
+        )
+        for seed in (1, 2)
+    ]
+    model_table.run_stages(stages[:1], tmp_path, n_jobs=1)
+    first = tmp_path / stages[0].name / ANSWERS
+    written = first.stat().st_mtime_ns
+    model_table.run_stages(stages, tmp_path, n_jobs=2)
+    assert all(model_table.is_done(stage, tmp_path) for stage in stages)
+    assert first.stat().st_mtime_ns == written
+    timed = json.loads((first.parent / "time.json").read_text())
+    assert timed["processes"] == 1
+
+
+def test_windows_of_a_cohort_are_cut_once(tmp_path):
+    cohort = simulated_cohort(n_patients=4, seed=1, min_per_level=0)
+    file = tmp_path / "windows.npz"
+    cut = model_table.cut_windows(cohort, file, n_jobs=1)
+    written = file.stat().st_mtime_ns
+    read = model_table.cut_windows(cohort, file, n_jobs=1)
+    assert file.stat().st_mtime_ns == written
+    for name, values in vars(cohort.windows()).items():
+        np.testing.assert_array_equal(getattr(cut, name), values)
+        np.testing.assert_array_equal(getattr(read, name), values)
+
+
 def test_the_page_sums_the_stages_that_were_timed_in_one_go(tmp_path):
     for name, told in {
-        "a": '{"seconds": 600}',
-        "b": '{"seconds": 3000}',
+        "a": '{"seconds": 600, "processes": 1}',
+        "b": '{"seconds": 3000, "processes": 2}',
         "c": "",
     }.items():
         (tmp_path / name).mkdir()
@@ -105,11 +141,12 @@ def test_the_page_sums_the_stages_that_were_timed_in_one_go(tmp_path):
         if told:
             (tmp_path / name / "time.json").write_text(told)
     assert list(model_table_page.times(tmp_path)) == [
-        "| stage | minutes |",
-        "| --- | --- |",
-        "| a | 10 |",
-        "| b | 50 |",
-        "\n2 stages of 3 took 1.0 hours in sum.",
+        "| stage | minutes | processes |",
+        "| --- | --- | --- |",
+        "| a | 10 | 1 |",
+        "| b | 50 | 2 |",
+        "\n2 stages of 3 took two processes 0.9 hours; those of one process ran side "
+        "by side.",
     ]
 
 
