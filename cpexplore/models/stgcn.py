@@ -128,10 +128,8 @@ class GraphConv(nn.Module):
         mix = edges.permute(2, 0, 1).reshape(-1, v)  # (W*K, V)
         x = x.permute(0, 2, 3, 1).reshape(n * t, v, c)
         x = torch.bmm(mix.expand(n * t, -1, -1), x)  # (N*T, W*K, C)
-        ones = edges.sum(1).T.expand(n, t, -1, -1)  # (N, T, W, K): a mixed constant
-        x = torch.cat([x.view(n, t, v, len(edges) * c), ones], dim=-1)
-        weight = torch.cat([self.channels.weight, self.bias.T], dim=1)  # (D, K*C + K)
-        x = F.linear(x, weight, self.channels.bias)  # (N, T, W, D)
+        x = self.channels(x.view(n, t, v, len(edges) * c))  # (N, T, W, D)
+        x += edges.sum(1).T @ self.bias  # (W, D): a mixed constant
         return x.permute(0, 3, 1, 2)
 
 
