@@ -14,11 +14,12 @@ from itertools import combinations
 from math import comb
 from types import MappingProxyType
 from typing import cast
+from zlib import crc32
 
 import numpy as np
 import torch
 import xarray as xr
-from captum.attr import IntegratedGradients, NoiseTunnel, Saliency
+from captum.attr import IntegratedGradients, Saliency
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -45,7 +46,7 @@ _NOISE_LL = 0.02
 keypoint detector."""
 _NOISE_SAMPLES = 16
 _SEED = 0
-"""Of everything that is drawn; the same window gives the same map."""
+"""Of the weights of the untrained network."""
 
 
 def attribute(
@@ -68,8 +69,9 @@ def attribute(
         ``"integrated_gradients"`` from the window's mean pose; ``"occlusion"``: the
         change of the logit when a keypoint stands still, one number per keypoint and
         window; both as ``"..._typical"``, from the mean pose of the training windows;
-        ``"saliency_noise"``: gradients averaged over pose noise; ``"shapley_parts"``:
-        exact Shapley values of body parts, shared among their keypoints. Controls:
+        ``"saliency_noise"``: the size of the gradient, whatever its sign, averaged
+        over pose noise; ``"shapley_parts"``: exact Shapley values of body parts,
+        shared among their keypoints. Controls:
         ``"random"``, ``"untrained"`` (Grad-CAM of the network before training),
         ``"activation_norm"`` (asks for no level), ``"motion_energy"`` (asks no
         network).
@@ -159,25 +161,17 @@ def _integrated_gradients(
 
 
 def _saliency_noise(model: STGCN, x: Tensor, targets: Tensor) -> Tensor:
-    engine = NoiseTunnel(Saliency(model))
-    x = x.requires_grad_()
-    maps = []
-    for target in targets:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_SEED)
-            gradient = cast(
-                Tensor,
-                engine.attribute(
-                    x,
-                    nt_type="smoothgrad",
-                    nt_samples=_NOISE_SAMPLES,
-                    nt_samples_batch_size=2,
-                    stdevs=_NOISE_LL,
-                    target=target,
-                ),
-            )
-        maps.append(gradient[:, :2].sum(1))
-    return torch.stack(maps)
+    engine = Saliency(model)
+    maps = x.new_zeros(*targets.shape, *x.shape[2:])
+    for i, window in enumerate(x):
+        noisy = window.repeat(_NOISE_SAMPLES, 1, 1, 1)
+        noise = torch.randn(noisy[:, :2].shape, generator=_generator(window))
+        noisy[:, :2] += _NOISE_LL * noise.to(x.dtype)
+        noisy.requires_grad_()
+        for row, target in enumerate(targets[:, i].tolist()):
+            size = engine.attribute(noisy, target=target)
+            maps[row, i] = size[:, :2].sum(1).mean(0)
+    return maps
 
 
 def _occlusion(
@@ -246,9 +240,15 @@ def _at_all_times(values: Tensor, x: Tensor) -> Float[Tensor, "L N T V"]:
 
 
 def _random(model: STGCN, x: Tensor, targets: Tensor) -> Tensor:
-    generator = torch.Generator().manual_seed(_SEED)
-    shape = (*targets.shape, x.shape[2], x.shape[3])
-    return torch.rand(shape, generator=generator, dtype=x.dtype)
+    shape = (len(targets), *x.shape[2:])
+    maps = [torch.rand(shape, generator=_generator(w), dtype=x.dtype) for w in x]
+    return torch.stack(maps, dim=1)
+
+
+def _generator(window: Float[Tensor, "C T V"]) -> torch.Generator:
+    """Seeded by what the window holds: the same window gives the same map anywhere."""
+    content = window.detach().contiguous().numpy().tobytes()
+    return torch.Generator().manual_seed(crc32(content))
 
 
 def _untrained(model: STGCN, x: Tensor, targets: Tensor) -> Tensor:

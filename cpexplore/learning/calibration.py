@@ -77,7 +77,7 @@ def binned_calibration_error(
         Row weights, one weighting per bootstrap resample; bins stay those of the
         whole table.
     n_bins : int
-        Number of bins, at most n.
+        Number of bins, at most n; rows of equal confidence share one.
 
     Returns
     -------
@@ -97,8 +97,7 @@ def binned_calibration_error(
     """
     weights = np.ones((1, len(confidence))) if weights is None else weights
     order = np.argsort(confidence, kind="stable")
-    n_bins = min(n_bins, len(order))
-    starts = np.arange(n_bins) * len(order) // n_bins
+    starts = _bin_starts(confidence[order], n_bins)
 
     def total(values: np.ndarray) -> np.ndarray:
         return np.add.reduceat(values[:, order], starts, axis=1)  # (B, bin)
@@ -116,6 +115,13 @@ def binned_calibration_error(
     return np.maximum((share * (2 * gap - expected)).sum(1), 0.0)
 
 
+def _bin_starts(confidence: np.ndarray, n_bins: int) -> np.ndarray:
+    """First positions of bins of equal mass in a sorted array, ties left together."""
+    n_bins = min(n_bins, len(confidence))
+    starts = np.arange(n_bins) * len(confidence) // n_bins
+    return np.unique(np.searchsorted(confidence, confidence[starts]))
+
+
 def reliability(oof: pd.DataFrame, *, model: str, n_bins: int = 10) -> pd.DataFrame:
     """How often answers of a stated confidence are right, in bins of equal mass.
 
@@ -126,7 +132,7 @@ def reliability(oof: pd.DataFrame, *, model: str, n_bins: int = 10) -> pd.DataFr
     model : str
         Which model's predictions to use.
     n_bins : int
-        Number of bins, at most the number of rows.
+        Number of bins, at most; rows of equal confidence share one.
 
     Returns
     -------
@@ -140,7 +146,7 @@ def reliability(oof: pd.DataFrame, *, model: str, n_bins: int = 10) -> pd.DataFr
     """
     confidence, right, _ = _answers(oof, model=model)
     order = np.argsort(confidence, kind="stable")
-    bins = np.array_split(order, min(n_bins, len(order)))
+    bins = np.split(order, _bin_starts(confidence[order], n_bins)[1:])
     return pd.DataFrame(
         {
             "confidence": [confidence[rows].mean() for rows in bins],
@@ -181,19 +187,30 @@ def risk_coverage(
     pandas.DataFrame
         ``coverage`` (0.05 to 1), ``risk, ci_low, ci_high, ci_level``; in ``attrs``
         the area under the curve, ``aurc``.
+
+    Notes
+    -----
+    Errors of rows of equal confidence are spread evenly over them, so that the order
+    of rows does not matter.
     """
     check_columns(oof, [groups], name="oof")
     confidence, right, rows = _answers(oof, model=model)
     order = np.argsort(-confidence, kind="stable")
-    wrong = ~right[order]
+    ends = np.flatnonzero(np.diff(confidence[order], append=-np.inf))
     drawn = cluster_weights(rows[groups], n_resamples=n_resamples, rng=rng)
     weights = np.concatenate([np.ones((1, len(rows))), drawn])[:, order]
+    # mass and errors up to each confidence: no row, then whole ties
+    mass, errors = (
+        np.pad(values.cumsum(1)[:, ends], ((0, 0), (1, 0)))
+        for values in (weights, weights * ~right[order])
+    )
     shares = np.linspace(0.05, 1, 20)
-    risk = _risk_at(wrong, weights, shares)
+    risk = _risk_at(shares, mass, errors)
     low, high = percentile_interval(risk[1:], ci_level=ci_level)
     curve = pd.DataFrame({"coverage": shares, "risk": risk[0]})
     curve = curve.assign(ci_low=low, ci_high=high, ci_level=ci_level)
-    curve.attrs["aurc"] = float((wrong.cumsum() / np.arange(1, len(rows) + 1)).mean())
+    every = np.arange(1, len(rows) + 1) / len(rows)
+    curve.attrs["aurc"] = float(_risk_at(every, mass[:1], errors[:1]).mean())
     return curve
 
 
@@ -208,12 +225,11 @@ def _answers(
     return proba.max(1), proba.argmax(1) == gmfcs.encode(rows["gmfcs"]), rows
 
 
-def _risk_at(wrong: np.ndarray, weights: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Weighted share of errors (B, S) among the first rows that hold each share."""
-    mass = weights.cumsum(1)
-    errors = (weights * wrong).cumsum(1)
-    risk = np.empty((len(weights), len(shares)))
-    for b in range(len(weights)):
-        end = np.searchsorted(mass[b], shares * mass[b, -1] - 1e-9)
-        risk[b] = errors[b, end] / mass[b, end]
-    return risk
+def _risk_at(shares: np.ndarray, mass: np.ndarray, errors: np.ndarray) -> np.ndarray:
+    """Share of errors (B, S) among the most confident of each share (S,) of the mass.
+
+    ``mass`` and ``errors`` (B, R) are totals up to a row, in order of confidence.
+    """
+    wanted = shares * mass[:, -1:]
+    curves = zip(wanted, mass, errors, strict=True)
+    return np.array([np.interp(w, m, e) for w, m, e in curves]) / wanted

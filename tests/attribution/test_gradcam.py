@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from cpexplore.attribution import METHODS, attribute, grad_cam
+from cpexplore.attribution._inputs import CHUNK
 from cpexplore.attribution.gradcam import cam, stretch
 from cpexplore.attribution.methods import attribute_levels, mean_pose, typical_pose
 from cpexplore.models import STGCN, STGCNConfig, load_reference_state
@@ -234,6 +235,19 @@ def test_chunks_do_not_matter(model, rng):
         np.testing.assert_allclose(
             result[part], grad_cam(model, x[part], target=0, relu=False), atol=1e-7
         )
+
+
+@pytest.mark.parametrize("method", ["random", "saliency_noise"])
+def test_what_is_drawn_depends_on_the_window_not_on_its_place(model, rng, method):
+    x = rng.standard_normal((CHUNK + 2, 3, 12, 17)).astype(np.float32)
+
+    result = attribute(model, x, method=method, target=0).values
+    again = attribute(model, x[[CHUNK, 3]], method=method, target=0).values
+    levels = attribute_levels(model, x[[3]], method=method, targets=[0, 1])
+
+    np.testing.assert_allclose(again, result[[CHUNK, 3]], rtol=1e-4)
+    np.testing.assert_allclose(levels[0, 0], result[3], rtol=1e-4)
+    assert not np.allclose(result[0], result[CHUNK])
 
 
 def test_no_windows_give_no_maps(model):

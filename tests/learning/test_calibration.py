@@ -1,6 +1,7 @@
 """Calibration: known temperatures, known errors, known risk curves."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import special
 
@@ -78,6 +79,37 @@ def test_reliability_counts_answers_in_bins_of_equal_mass(rng, make_oof):
     mean = np.average(table["accuracy"], weights=table["n_rows"])
     assert mean == pytest.approx(right.mean())
     assert len(reliability(oof.head(3), model="m")) == 3
+
+
+def test_the_order_of_equally_sure_answers_does_not_matter(rng, make_oof):
+    oof = make_oof(rng, 400)
+    oof[P] = np.where(
+        rng.random((400, 1)) < 0.5, [0.7, 0.1, 0.1, 0.1], [0.4] + [0.2] * 3
+    )
+    other = oof.sample(frac=1, random_state=1)
+    right = gmfcs.encode(oof["gmfcs"]) == 0
+    sure = oof["p_I"].to_numpy() > 0.5
+
+    table = reliability(oof, model="m")
+    np.testing.assert_allclose(
+        table["accuracy"], [right[~sure].mean(), right[sure].mean()]
+    )
+    np.testing.assert_array_equal(table["n_rows"], [(~sure).sum(), sure.sum()])
+    pd.testing.assert_frame_equal(reliability(other, model="m"), table)
+
+    curves = [risk_coverage(t, model="m", n_resamples=20) for t in (oof, other)]
+    surest = curves[0].query("coverage < 0.4")["risk"]
+    np.testing.assert_allclose(surest, 1 - right[sure].mean())
+    np.testing.assert_allclose(curves[1]["risk"], curves[0]["risk"])
+    assert curves[1].attrs["aurc"] == pytest.approx(curves[0].attrs["aurc"])
+
+    errors = [
+        binned_calibration_error(
+            t["p_I"].to_numpy(), gmfcs.encode(t["gmfcs"]) == 0, n_bins=10
+        )
+        for t in (oof, other)
+    ]
+    np.testing.assert_allclose(*errors)
 
 
 def test_unknown_models_are_named(rng, make_oof):
