@@ -1,4 +1,4 @@
-"""Run every benchmark that takes minutes; exits with the number of missed bars."""
+"""Run every benchmark that takes minutes; exits with how many did not hold or run."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ def main() -> int:
         if subprocess.run(command, check=False).returncode:
             failed.append(name)
     if failed:
-        print(f"\nmissed a bar: {', '.join(failed)}")
+        print(f"\nmissed a bar or did not run, see above: {', '.join(failed)}")
     return len(failed)
 
 

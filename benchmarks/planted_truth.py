@@ -2,9 +2,9 @@
 
 Simulated children walk alike; then a few keypoints are moved by an amount that tells
 the level and others, the distractors, in the same way by an amount that tells nothing.
-A network is trained on four fifths of the children; methods rank the keypoints of the
-held-out windows for their true level. Networks below 90 % held-out accuracy are dropped
-and counted: they have not found the plant, so no map of them can.
+A network learns from three fifths of the children and stops by one; methods rank the
+keypoints of the held-out windows for their true level. Networks below 90 % held-out
+accuracy are dropped and counted: they have not found the plant, so no map of them can.
 
     python benchmarks/planted_truth.py --preset quick --seeds 5 --out planted.csv
 """

@@ -160,9 +160,12 @@ class Run:
         return file
 
     def _folder(self, name: str) -> dict[str, pd.DataFrame]:
-        files = sorted((self.path / name).glob("*.csv"))
         read = partial(pd.read_csv, keep_default_na=False, na_values=[""])
-        return {file.stem: read(file) for file in files}  # a level may be named "None"
+        tables = {}
+        for file in sorted((self.path / name).glob("[!.]*.csv")):
+            with undamaged(file):
+                tables[file.stem] = read(file)  # a level may be named "None"
+        return tables
 
     def _table(self, name: str) -> pd.DataFrame:
         return read_table(self._file(name))

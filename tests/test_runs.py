@@ -1,7 +1,9 @@
 """Run directories: complete files or clear sentences."""
 
 import json
+import os
 import re
+import stat
 import subprocess
 import sys
 
@@ -49,6 +51,43 @@ def test_a_failing_write_leaves_nothing_and_keeps_the_old_file(tmp_path):
         write_atomic(target, fail)
     pd.testing.assert_frame_equal(pd.read_parquet(target), table)
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")
+def test_files_have_the_rights_that_the_user_gives_files(tmp_path):
+    before = os.umask(0o027)
+    try:
+        write_json(tmp_path / "new.json", {})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "new.json").stat().st_mode) == 0o640
+
+
+def test_what_a_killed_process_left_is_no_table(tmp_path):
+    folder = tmp_path / "statistics"
+
+    def killed(file):
+        file.write_text("half")
+        file.rename(file.with_name(file.name + "x"))  # what no `finally` finds
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(folder / "effects.csv", killed)
+    (left,) = folder.iterdir()
+    left.rename(left.with_name(left.name.removesuffix("x")))
+    write_atomic(folder / "trend.csv", lambda file: file.write_text("a\n1\n"))
+    assert list(Run(tmp_path).statistics) == ["trend"]
+
+
+def test_a_damaged_table_of_statistics_is_named(tmp_path):
+    file = tmp_path / "statistics" / "trend.csv"
+    write_atomic(file, lambda path: path.write_text(""))
+    with pytest.raises(ValueError, match="is damaged") as error:
+        _ = Run(tmp_path).statistics
+    assert str(error.value) == (
+        f"{str(file)!r} is damaged (No columns to parse from file). Delete it and "
+        "start the run again; finished stages are kept."
+    )
 
 
 def _write_all(folder, number):

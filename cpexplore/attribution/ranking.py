@@ -97,6 +97,11 @@ def rank_joints(
                 }
             )
             rows.append(ranked.sort_values("rank"))
+    if not rows:
+        raise ValueError(
+            "`saliency` must hold a map of some walk, of the walk's own level where "
+            "`levels` are given; it holds none."
+        )
     return pd.concat(rows, ignore_index=True)
 
 
@@ -173,6 +178,8 @@ def _tables(
     names = [str(level) for level in values["level"].values]
     by_level = {level: table(values.sel(level=level)) for level in names}
     if own is not None:
+        if names == ["all"]:  # one map of each walk, whatever its level
+            by_level = dict.fromkeys(LEVELS, by_level["all"])
         by_level = {
             level: rows.loc[own.loc[rows.index] == level]
             for level, rows in by_level.items()
@@ -181,7 +188,7 @@ def _tables(
     else:
         everyone = table(values.mean("level"))
     yield from ((level, rows) for level, rows in by_level.items() if len(rows))
-    if len(names) > 1 and len(everyone):
+    if len(by_level) > 1 and len(everyone):
         yield "all", everyone
 
 

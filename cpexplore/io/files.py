@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 import xarray as xr
 
@@ -63,12 +64,11 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> Path:
     """
     with _telling(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
+        # hidden, so that what a killed process leaves is not taken for a table
+        temporary = path.with_name(f".{path.stem}-{token_hex(4)}{path.suffix}")
         try:
+            temporary.touch(exist_ok=False)  # with the rights that the user's files get
             write(temporary)
-            temporary.chmod(0o644)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

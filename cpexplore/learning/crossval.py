@@ -299,7 +299,7 @@ def _claimed(out: Path) -> dict[str, str]:
 
 def _claim(out: Path, study: dict[str, str]) -> None:
     file = out / "parts" / "study.json"
-    begun = any(file.parent.glob("*.parquet"))
+    begun = any(file.parent.glob("[!.]*.parquet"))
     if not file.exists() and not begun:
         write_json(file, study)
     elif not file.exists() or _claimed(out)["fingerprint"] != study["fingerprint"]:

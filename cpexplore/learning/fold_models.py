@@ -51,7 +51,8 @@ class FoldModels:
     scaler: FeatureScaler
     """Of all features that the fold may use."""
     temperature: Mapping[str, float]
-    """Of each model."""
+    """Of each model that answers; a network that was trained for a fusion alone has
+    none."""
     priors: tuple[float, ...]
     """Share of each level among the training walks, none of them zero."""
     backbone: STGCNConfig
@@ -93,7 +94,9 @@ class FoldModels:
         walks = make_walk_set(index, windows)
         maps: dict[int, WalkSet] = {}  # fusions of one backbone share them
         answers = {
-            name: self._ask(name, walks, features, maps) for name in self.networks
+            name: self._ask(name, walks, features, maps)
+            for name in self.networks
+            if name in self.temperature
         }
         scores = self.scaler.transform(features)
         answers |= {n: table.log_proba(scores) for n, table in self.tables.items()}

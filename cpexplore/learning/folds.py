@@ -367,7 +367,7 @@ class Fold:
             kind = networks[name].backbone
             fusion.backbone = self.backbones[BACKBONES[kind]]
         logits = [n for n in self.task.spec.models if n in KEPT_TABLES]
-        kept = [*self.backbones, *kept_fusions, *logits]
+        kept = {*self.backbones, *kept_fusions, *logits}
         return FoldModels(
             seed=self.task.seed,
             fold=self.task.fold,
@@ -376,7 +376,7 @@ class Fold:
             fusions=kept_fusions,
             tables={name: self.table_fit(name)[1] for name in logits},
             scaler=self.scaler,
-            temperature={name: self.temperature.get(name, 1.0) for name in kept},
+            temperature={n: t for n, t in self.temperature.items() if n in kept},
             priors=self.priors,
             backbone=self.task.spec.backbone,
         )

@@ -18,7 +18,8 @@ def missingness_table(cohort: Cohort) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Index ``walk_id``; ``duration_s`` and ``tracked_ratio``, the share of frames
-        and keypoints that the detector saw (filled ones do not count).
+        and keypoints that are there: in a raw walk those with coordinates, in a cleaned
+        one those seen with confidence and not repaired.
     """
     index = cohort.index
     tracked = [_tracked(cohort.walk(walk_id)) for walk_id in index.index]

@@ -11,6 +11,7 @@ from cpexplore import attribution, learning
 from cpexplore.io.files import check_new_file, write_atomic
 from cpexplore.learning.threads import one_thread
 from cpexplore.models import STGCN
+from cpexplore.pipeline.records import window_config
 from cpexplore.pipeline.saliency import METHODS, MODEL
 from cpexplore.runs import Run
 from cpexplore.view import html
@@ -37,11 +38,17 @@ def audit_run(run: Run, *, n_jobs: int = 1) -> pd.DataFrame:
     pandas.DataFrame
         The walks of all folds together, as :func:`cpexplore.attribution.audit` gives
         those of one network. Intervals resample children, not trainings.
+
+    Raises
+    ------
+    ValueError
+        If the run is no study.
     """
+    config = window_config(run)
     seed = int(min(run.folds["seed"]))
     models = learning.load_fold_models(run, seed=seed)
     done: Any = Parallel(n_jobs=n_jobs)(
-        delayed(_check_fold)(fold.backbones[MODEL], _held_out(run, fold))
+        delayed(_check_fold)(fold.backbones[MODEL], _held_out(run, fold, config))
         for fold in models
     )
     return attribution.summarise_checks(
@@ -80,11 +87,10 @@ def audit_lines(run: Run, *, out: Path | None = None, n_jobs: int = 1) -> list[s
     ]
 
 
-def _held_out(run: Run, models: learning.FoldModels) -> Windows:
+def _held_out(run: Run, models: learning.FoldModels, config: WindowConfig) -> Windows:
     """The first window of every walk that the models' fold held out."""
     of_seed = run.folds["seed"] == models.seed
     own = run.folds[of_seed & (run.folds["fold"] == models.fold)]
-    config = WindowConfig(**run.config["windows"])
     windows = make_windows(run.walks, own["walk_id"].tolist(), config)
     return windows.select(np.unique(windows.walk_id, return_index=True)[1])
 

@@ -13,9 +13,10 @@ from cpexplore.learning.conformal import conformal_thresholds, prediction_sets
 from cpexplore.learning.fold_models import mean_prediction
 from cpexplore.learning.threads import one_thread
 from cpexplore.pipeline.calibrating import ASSURANCE, COVERAGE
+from cpexplore.pipeline.records import window_config
 from cpexplore.pipeline.saliency import explain_windows
 from cpexplore.runs import Explanation, Run
-from cpexplore.windows import WindowConfig, Windows, walk_windows
+from cpexplore.windows import Windows, walk_windows
 
 FUSION = "fusion_cross_attention"
 
@@ -41,7 +42,8 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
     Raises
     ------
     ValueError
-        If ``walk`` is no valid walk, or no keypoint of it was ever seen.
+        If ``walk`` is no valid walk, or no keypoint of it was ever seen, or the run is
+        no study.
 
     Notes
     -----
@@ -56,7 +58,7 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
             "`cpexplore check`."
         )
     analysis = gait.analyse_walk(walk)
-    windows = walk_windows(analysis.walk, _window_config(run))
+    windows = walk_windows(analysis.walk, window_config(run))
     models = fold_models_for(walk, run)
     features = analysis.features.to_frame(walk.attrs["walk_id"]).T
     with one_thread():
@@ -168,10 +170,6 @@ def _repeated(windows: Windows, names: pd.Index) -> Windows:
     return replace(again, walk_id=np.repeat(names.to_numpy(np.str_), len(windows)))
 
 
-def _window_config(run: Run) -> WindowConfig:
-    return WindowConfig(**run.config["windows"])
-
-
 def _notes(
     run: Run, models: list[FoldModels], windows: Windows, features: pd.DataFrame
 ) -> tuple[str, ...]:
@@ -270,8 +268,9 @@ def set_note(proba: np.ndarray, thresholds: pd.Series) -> list[str]:
     if not always:
         return []
     note = (
-        f"In every set because the run has fewer than 9 children of the level, too few "
-        f"to leave it out at {100 * COVERAGE:.0f} % coverage: {', '.join(always)}."
+        "In every set because the run has fewer than 9 other children of the level, "
+        f"too few to leave it out at {100 * COVERAGE:.0f} % coverage: "
+        f"{', '.join(always)}."
     )
     found = prediction_sets(proba, thresholds.where(~unjudged, -1.0))[0]
     others = [level for level in found if level not in always]

@@ -14,7 +14,7 @@ import torch
 
 from cpexplore.cohort import Cohort
 from cpexplore.io.files import check_new_folder
-from cpexplore.runs import FILES, load_run, write_json
+from cpexplore.runs import FILES, Run, load_run, write_json
 from cpexplore.simulate import CONSTANTS, PARAMETERS
 from cpexplore.simulate.cohort import PARAMETERS_NOTE, SimulatedWalks
 from cpexplore.windows import WindowConfig
@@ -67,6 +67,22 @@ def _digest(cohort: Cohort) -> str:
         position = cohort.walk(index.index[place])["position"].values
         digest.update(np.ascontiguousarray(position).tobytes())
     return digest.hexdigest()
+
+
+def window_config(run: Run) -> WindowConfig:
+    """How the windows of a study were cut.
+
+    Raises
+    ------
+    ValueError
+        If the run is a cross-validation and no study.
+    """
+    if "windows" not in run.config:
+        raise ValueError(
+            f"`run` must be a study of `cpexplore run`; {str(run.path)!r} is a "
+            "cross-validation only."
+        )
+    return WindowConfig(**run.config["windows"])
 
 
 def environment() -> dict[str, Any]:

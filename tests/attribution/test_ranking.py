@@ -139,6 +139,28 @@ def test_with_true_levels_a_walk_speaks_for_its_own(by_level):
     assert cam.loc[("all", "nose"), "n_patients"] == 2
 
 
+def test_one_map_of_each_walk_is_told_by_the_true_level():
+    saliency = maps(np.array([[1.0, 0.0, 1.0], [2.0, 2.0, 0.0]]), ["a", "b"])
+    table = rank_joints(
+        saliency,
+        groups=["p", "q"],
+        levels={"a": "II", "b": "I"},
+        normalise="none",
+        rng=0,
+    ).set_index(["level", "keypoint"])
+
+    assert table.loc[("I", "left_knee"), "estimate"] == 2.0
+    assert table.loc[("II", "left_knee"), "estimate"] == 1.0
+    assert table.loc[("all", "left_knee"), "estimate"] == 1.5
+
+    with pytest.raises(ValueError, match="`saliency` must hold a map") as error:
+        rank_joints(saliency, groups=["p", "q"], levels={"a": "V", "b": "V"}, rng=0)
+    assert str(error.value) == (
+        "`saliency` must hold a map of some walk, of the walk's own level where "
+        "`levels` are given; it holds none."
+    )
+
+
 def test_the_interval_is_that_of_whole_patients(rng):
     values = rng.gamma(2, size=(60, 3))
     walks = [f"w{i}" for i in range(60)]

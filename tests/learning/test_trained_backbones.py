@@ -41,6 +41,8 @@ def test_trained_networks_of_the_same_folds_are_taken_as_they_are(
     arguments = arguments_of(study) | {"backbones": run}
     taken = cross_validate(study.cohort, spec, out=tmp_path, **arguments)
     assert not trained
+    asked = load_fold_models(taken)[0].predict(study.windows, study.features)
+    assert asked["model"].unique().tolist() == list(spec.models)  # not the network
     main = "model == 'fusion_cross_attention'"
     answers = [each.oof.query(main)[P] for each in (run, taken)]
     np.testing.assert_array_equal(*answers)  # the same fusion of the same maps

@@ -1,5 +1,7 @@
 """One walk explained by the models of a finished run."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from cpexplore import datasets, gmfcs, pipeline
 from cpexplore.gait import default_reference
 from cpexplore.gait.kinematics import ANGLES
 from cpexplore.pipeline.explaining import fold_models_for, range_note, set_note
+from cpexplore.runs import Run, write_json
 from cpexplore.view.explanation import write_explanation
 
 P = [f"p_{level}" for level in gmfcs.LEVELS]
@@ -127,11 +130,23 @@ def test_a_walk_without_any_point_is_refused(small_run):
         pipeline.explain(empty, small_run)
 
 
+def test_a_cross_validation_is_no_study(tmp_path):
+    write_json(tmp_path / "config.json", {"folds": 5})
+    walk = datasets.sample_walk("sports2d")
+    for ask in (partial(pipeline.explain, walk), pipeline.audit_run):
+        with pytest.raises(ValueError, match="must be a study") as error:
+            ask(Run(tmp_path))
+        assert str(error.value) == (
+            f"`run` must be a study of `cpexplore run`; {str(tmp_path)!r} is a "
+            "cross-validation only."
+        )
+
+
 def test_levels_that_cannot_be_judged_are_named_apart_from_the_others():
     thresholds = pd.Series([0.5, 0.9, 0.9, np.inf], index=["I", "II", "III", "IV"])
     few = (
-        "In every set because the run has fewer than 9 children of the level, too few "
-        "to leave it out at 90 % coverage: {}."
+        "In every set because the run has fewer than 9 other children of the level, "
+        "too few to leave it out at 90 % coverage: {}."
     )
     mild = np.array([[0.96, 0.03, 0.005, 0.005]])
     assert set_note(mild, thresholds) == [
