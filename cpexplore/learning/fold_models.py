@@ -116,6 +116,45 @@ class FoldModels:
             ignore_index=True,
         )
 
+    def vary(
+        self, windows: Windows, variants: pd.DataFrame, *, model: str
+    ) -> np.ndarray:
+        """Ask a fusion about one walk as if it had other features.
+
+        Parameters
+        ----------
+        windows : Windows
+            Of the walk, perhaps none.
+        variants : pandas.DataFrame
+            One row per set of features.
+        model : str
+            Name of the fusion.
+
+        Returns
+        -------
+        array of shape (len(variants), 4)
+            Probabilities; what the skeleton says is computed once.
+        """
+        fusion, n = self.fusions[model], len(windows)
+        walk = WalkSet(
+            walk_id=("",),
+            x=torch.tensor(windows.x),
+            row=torch.zeros(n, dtype=torch.int64),
+            features=torch.empty(1, 0),
+            target=torch.tensor([-1]),
+            patient=torch.tensor([0]),
+        )
+        walk = seen_by(walk, VARIANTS[model].backbone, self.keypoint_set)
+        maps = cache_maps(fusion.backbone, walk)  # type: ignore[arg-type]
+        scores = torch.tensor(self.scores(variants, model=model))
+        answers = [predict(fusion, replace(maps, features=row[None])) for row in scores]
+        return finish(
+            torch.cat(answers).numpy(),
+            self.temperature[model],
+            priors=self.priors,
+            n_windows=np.full(len(variants), n),
+        )
+
     def _ask(
         self,
         name: str,

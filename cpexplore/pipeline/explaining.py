@@ -1,10 +1,9 @@
 """Explaining one walk with the models of a finished run."""
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy import special
 
 from cpexplore import gait, gmfcs, learning
 from cpexplore._validation import counted
@@ -139,35 +138,23 @@ def contributions(
     used = [name for name in used if np.isfinite(own[name])]
     medians = run.features[used].median()
     variants = pd.concat([features] * (len(used) + 1))
-    variants.index = pd.Index(["", *used], name="walk_id")
+    variants.index = pd.Index(["", *used])
     for name in used:
         variants.loc[name, name] = medians[name]
-    fusions = [
-        replace(m, backbones={}, fusions={FUSION: m.fusions[FUSION]}, tables={})
-        for m in models
-    ]
-    answers = mean_prediction(fusions, _repeated(windows, variants.index), variants)
-    answers = answers.set_index("walk_id")
-    levels = np.arange(1, len(gmfcs.LEVELS) + 1)
-    expected = pd.Series(answers[_PROBABILITIES] @ levels)
+    proba = [m.vary(windows, variants, model=FUSION) for m in models]
+    mean = special.softmax(np.log(np.clip(proba, 1e-12, 1)).mean(0), axis=1)
+    expected = mean @ np.arange(1, len(gmfcs.LEVELS) + 1)
     table = pd.DataFrame(
         {
             "feature": used,
             "value": own[used].to_numpy(),
             "cohort_median": medians.to_numpy(),
-            "effect": expected[""] - expected.reindex(used).to_numpy(),
+            "effect": expected[0] - expected[1:],
         }
     )
     return table.sort_values(
         "effect", key=abs, ascending=False, kind="stable", ignore_index=True
     )
-
-
-def _repeated(windows: Windows, names: pd.Index) -> Windows:
-    """The same windows again for each name, as if they were walks of that name."""
-    positions = np.tile(np.arange(len(windows)), len(names))
-    again = windows.select(positions)
-    return replace(again, walk_id=np.repeat(names.to_numpy(np.str_), len(windows)))
 
 
 def _notes(

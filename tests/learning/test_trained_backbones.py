@@ -48,6 +48,23 @@ def test_trained_networks_of_the_same_folds_are_taken_as_they_are(
     np.testing.assert_array_equal(*answers)  # the same fusion of the same maps
 
 
+@pytest.mark.parametrize("n_windows", [0, None])
+def test_varied_features_answer_as_the_same_walk_with_them(run, study, n_windows):
+    models = load_fold_models(run)[0]
+    name, walk_id = "fusion_cross_attention", study.windows.walk_id[-1]
+    own = study.windows.of([walk_id])
+    own = own.select(np.arange(len(own))[:n_windows])
+    variants = study.features.iloc[:3]
+    varied = models.vary(own, variants, model=name)
+    asked = [
+        models.predict(own, pd.DataFrame([row], index=pd.Index([walk_id])))
+        for _, row in variants.iterrows()
+    ]
+    one_by_one = pd.concat(asked).query("model == @name")[P]
+    np.testing.assert_allclose(varied, one_by_one, rtol=1e-5)
+    assert len(np.unique(varied.round(6), axis=0)) == 3
+
+
 def test_networks_that_may_have_seen_the_held_out_are_refused(run, study, tmp_path):
     message = (
         f"`backbones` must have the same walks, folds and recipe; those of "
