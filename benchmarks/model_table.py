@@ -11,6 +11,7 @@ methods.
 """
 
 import argparse
+import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -22,6 +23,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from oracle import oracle, truth_table
 
+import cpexplore
 from cpexplore import gait
 from cpexplore.cohort import Cohort
 from cpexplore.datasets import simulated_cohort
@@ -35,7 +37,7 @@ from cpexplore.preprocessing import CleanConfig
 from cpexplore.runs import Run, write_json, write_table
 from cpexplore.simulate import PARAMETERS
 from cpexplore.simulate.constants import CONSTANTS
-from cpexplore.windows import Windows
+from cpexplore.windows import WindowConfig, Windows
 
 PUBLISHED = pd.DataFrame(
     {
@@ -175,7 +177,12 @@ def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
     spec = CrossvalSpec(models=stage.models)
     begun = folder.exists()
     claim(folder / "stage.json", **asdict(stage), spec=asdict(spec))
-    claim(shared / "cohort.json", cohort=stage.cohort)
+    claim(
+        shared / "cohort.json",
+        cohort=stage.cohort,
+        windows=asdict(WindowConfig()),
+        source=source_of_features(),
+    )
     if is_done(stage, out):
         return
     started = time.monotonic()
@@ -227,6 +234,14 @@ def claim(file: Path, **made: object) -> None:
         write_json(file, told)
     elif json.loads(file.read_text()) != told:
         raise SystemExit(f"{file.parent} holds something else; delete it to go on.")
+
+
+def source_of_features() -> str:
+    """Hash of the code that cuts windows and measures features."""
+    root = Path(cpexplore.__file__).parent
+    files = [*root.glob("gait/*.py"), *root.glob("preprocessing/*.py")]
+    text = b"".join(f.read_bytes() for f in sorted([*files, root / "windows.py"]))
+    return hashlib.sha256(text).hexdigest()
 
 
 def core_features(cohort: Cohort, file: Path, *, n_jobs: int) -> pd.DataFrame:

@@ -118,6 +118,19 @@ def test_stages_run_side_by_side_once(tmp_path):
     assert timed["processes"] == 1
 
 
+def test_what_was_cut_by_other_code_is_not_taken(tmp_path, monkeypatch):
+    stage = Stage(
+        world="standard", cohort_seed=1, patients=12, part="x", models=("majority",)
+    )
+    monkeypatch.setattr(model_table, "is_done", lambda *_: True)
+    model_table.run_stage(stage, tmp_path, n_jobs=1)
+    monkeypatch.setattr(model_table, "source_of_features", lambda: "other")
+    with pytest.raises(SystemExit) as error:
+        model_table.run_stage(stage, tmp_path, n_jobs=1)
+    folder = tmp_path / "cohorts" / stage.cohort
+    assert str(error.value) == f"{folder} holds something else; delete it to go on."
+
+
 def test_windows_of_a_cohort_are_cut_once(tmp_path):
     cohort = simulated_cohort(n_patients=4, seed=1, min_per_level=0)
     file = tmp_path / "windows.npz"
