@@ -9,6 +9,7 @@ instant.
 import re
 import sys
 import warnings
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -230,6 +231,10 @@ def check(
         typer.echo(f"{path}: nothing wrong.")
 
 
+_TOLD = (ValueError, TypeError, KeyError, OSError, ImportError, BrokenExecutor)
+"""Errors that are told in a sentence; others are mistakes of ours."""
+
+
 def main() -> None:
     """Run the command line and turn errors into one sentence and an exit code."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
@@ -237,7 +242,7 @@ def main() -> None:
     warnings.showwarning = _show_warning
     try:
         app(args=arguments)
-    except (ValueError, TypeError, KeyError, OSError, ImportError) as error:
+    except _TOLD as error:
         if debug:
             raise
         sys.stderr.write(f"cpexplore: {_as_typed(_sentence(error))}\n")
@@ -262,6 +267,11 @@ def _sentence(error: Exception) -> str:
     """The message of an error without the quotes that KeyError adds."""
     if isinstance(error, KeyError) and error.args:
         return str(error.args[0])
+    if isinstance(error, BrokenExecutor):
+        return (
+            "A process at work was ended from outside, most often because memory ran "
+            "out. Start again with fewer `--jobs`; what was finished is kept."
+        )
     if isinstance(error, OSError) and error.filename:
         return f"{error.strerror}: {error.filename!r}."
     return " ".join(str(error).split())

@@ -1,13 +1,17 @@
 """The command line as a user meets it: exit codes and one sentence."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
+from joblib import Parallel, delayed
 
 from cpexplore import cli
+from cpexplore.runs import write_json
 
 
 def cpexplore(*arguments, cwd):
@@ -113,6 +117,26 @@ def test_a_bundled_walk_says_its_own_frame_rate(tmp_path):
         r"blazepose_33, \d+ % of keypoints tracked; only the file was checked, not "
         r"whether its angles are plausible\.\nsample:sports2d: nothing wrong\.\n",
         fine.stdout,
+    )
+
+
+def _end_this_process(_):
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_worker_that_is_ended_is_told_in_one_sentence(tmp_path, monkeypatch, capsys):
+    def audit_lines(*_args, **_options):
+        return Parallel(n_jobs=2)(delayed(_end_this_process)(i) for i in range(2))
+
+    monkeypatch.setattr("cpexplore.pipeline.audit_lines", audit_lines)
+    write_json(tmp_path / "config.json", {})
+    monkeypatch.setattr("sys.argv", ["cpexplore", "audit", "--run", str(tmp_path)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "cpexplore: A process at work was ended from outside, most often because "
+        "memory ran out. Start again with fewer `--jobs`; what was finished is kept."
     )
 
 
