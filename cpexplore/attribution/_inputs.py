@@ -79,7 +79,8 @@ def as_tensor(
     """
     values = windows.x if isinstance(windows, Windows) else windows
     dtype = next(model.parameters()).dtype
-    x = torch.as_tensor(values).detach().to(dtype).clone()
+    given = values if isinstance(values, Tensor) else torch.tensor(values)
+    x = given.detach().to(dtype, copy=True)
     if x.ndim != 4:
         raise ValueError(
             f"`windows` must have the shape (N, C, T, V); got {tuple(x.shape)}."
