@@ -2,8 +2,8 @@
 
     python benchmarks/model_table.py --out runs/table
 
-Stages whose answers are in ``--out`` are taken as done; ``benchmarks/table`` holds those
-behind RESULTS.md, which ``--out benchmarks/table --only none`` scores again.
+Stages whose answers are in ``--out`` are taken as done; ``benchmarks/table`` holds
+those behind RESULTS.md, which ``--out benchmarks/table --only none`` scores again.
 
 Stages, each a resumable run of its own: on one cohort of the public size, all fusions,
 controls and peers, the main models trained three times; on three cohorts of a quarter
