@@ -12,6 +12,7 @@ from cpexplore.pipeline import audit_lines, auditing
 from cpexplore.pipeline.auditing import _held_out
 from cpexplore.runs import load_run
 from cpexplore.view.saliency_audit import lead_lines
+from cpexplore.windows import WindowConfig
 
 
 @dataclass
@@ -20,7 +21,6 @@ class TwoSplits:
 
     walks: dict
     folds: pd.DataFrame
-    config: dict
 
 
 @dataclass
@@ -40,13 +40,13 @@ def run():
     return TwoSplits(
         walks={walk_id: cohort.walk(walk_id) for walk_id in ids},
         folds=pd.concat([first, second], ignore_index=True),
-        config={"windows": {"length": 64}},
     )
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_only_walks_that_the_fold_of_this_seed_held_out_are_asked_about(run, seed):
-    asked = set(_held_out(run, Models(seed=seed, fold=0)).walk_id)
+    config = WindowConfig(length=64)
+    asked = set(_held_out(run, Models(seed=seed, fold=0), config).walk_id)
     own = run.folds.query("seed == @seed and fold == 0")["walk_id"]
     assert asked
     assert asked <= set(own)
