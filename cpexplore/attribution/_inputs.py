@@ -79,8 +79,10 @@ def as_tensor(
     """
     values = windows.x if isinstance(windows, Windows) else windows
     dtype = next(model.parameters()).dtype
-    given = values if isinstance(values, Tensor) else torch.tensor(values)
-    x = given.detach().to(dtype, copy=True)
+    if isinstance(values, Tensor):
+        x = values.detach().to(dtype, copy=True)
+    else:
+        x = torch.tensor(values, dtype=dtype)
     if x.ndim != 4:
         raise ValueError(
             f"`windows` must have the shape (N, C, T, V); got {tuple(x.shape)}."

@@ -142,7 +142,7 @@ def reliability(oof: pd.DataFrame, *, model: str, n_bins: int = 10) -> pd.DataFr
     Raises
     ------
     ValueError
-        If the model is unknown.
+        If the model is unknown, or no walk of it has a level.
     """
     confidence, right, _ = _answers(oof, model=model)
     order = np.argsort(confidence, kind="stable")
@@ -221,6 +221,8 @@ def _answers(
     check_columns(oof, ["model", "gmfcs", *_P], name="oof")
     check_option("model", model, sorted(oof["model"].unique()))
     rows = oof.loc[(oof["model"] == model) & oof["gmfcs"].notna()]
+    if rows.empty:
+        raise ValueError(f"`oof` must have a level for some walk of {model!r}.")
     proba = rows[_P].to_numpy("float64")
     return proba.max(1), proba.argmax(1) == gmfcs.encode(rows["gmfcs"]), rows
 

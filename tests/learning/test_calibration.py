@@ -117,3 +117,12 @@ def test_unknown_models_are_named(rng, make_oof):
         with pytest.raises(ValueError) as error:  # noqa: PT011
             function(make_oof(rng, 20), model="n")
         assert str(error.value) == "`model` must be one of 'm'; got 'n'."
+
+
+def test_answers_without_any_level_are_refused(rng, make_oof):
+    unknown = make_oof(rng, 20)
+    unknown["gmfcs"] = np.nan
+    for function in (risk_coverage, reliability):
+        with pytest.raises(ValueError, match="must have a level") as error:
+            function(unknown, model="m")
+        assert str(error.value) == "`oof` must have a level for some walk of 'm'."
