@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from oracle import oracle, truth_table
+from scipy import special
 
 import cpexplore
 from cpexplore import gait
@@ -277,7 +278,7 @@ def summarise(out: Path, stages: tuple[Stage, ...] = STAGES) -> dict[str, pd.Dat
     scores, differences, by_cohort = [], [], []
     for (world, patients), group in groups.items():
         oof = pd.concat([predictions(s, out) for s in group], ignore_index=True)
-        oof = with_streams(oof)
+        oof = with_trainings(with_streams(oof))
         about = {"world": world, "patients": patients}
         for _, rows in oof.groupby("model", sort=False):
             # of several stages and a busy machine, the median; ensembles have none
@@ -318,6 +319,24 @@ def with_streams(oof: pd.DataFrame) -> pd.DataFrame:
         return oof
     mean = ensemble(rows, STREAMS, name="skeleton_streams")
     return pd.concat([oof, mean.assign(seconds_per_epoch=np.nan)])
+
+
+def with_trainings(oof: pd.DataFrame) -> pd.DataFrame:
+    """Add the mean of the skeleton's trainings, where each walk has several.
+
+    It stands under each training: every division into folds judges the same mean.
+    """
+    rows, columns = oof[oof["model"] == "skeleton"], list(PROBABILITIES)
+    if not rows["walk_id"].duplicated(keep=False).all():
+        return oof
+    logs = np.log(rows[columns].clip(lower=1e-12))
+    mean = logs.groupby(rows["walk_id"]).transform("mean")
+    mean = rows.assign(
+        model="skeleton_trainings",
+        seconds_per_epoch=np.nan,
+        **dict(zip(columns, special.softmax(mean, axis=1).T, strict=True)),
+    )
+    return pd.concat([oof, mean])
 
 
 def predictions(stage: Stage, out: Path) -> pd.DataFrame:

@@ -96,6 +96,21 @@ def test_streams_are_averaged_where_all_of_them_were_trained():
     assert model_table.with_streams(again) is again
 
 
+def test_the_mean_of_trainings_stands_under_each_of_them():
+    once = answers({"skeleton": 0.8, "majority": 0.4}, seed=0)
+    assert model_table.with_trainings(once) is once
+    columns = list(model_table.PROBABILITIES)
+    again = once.assign(seed=1)
+    again[columns] = 0.25
+    both = model_table.with_trainings(pd.concat([once, again], ignore_index=True))
+    mean = both[both["model"] == "skeleton_trainings"]
+    assert mean["seed"].tolist() == [0] * 40 + [1] * 40
+    roots = np.sqrt(once.loc[once["model"] == "skeleton", columns].to_numpy())
+    expected = roots / roots.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(mean[columns], np.tile(expected, (2, 1)))
+    assert mean["seconds_per_epoch"].isna().all()
+
+
 @pytest.mark.filterwarnings("ignore:Levels with fewer patients")
 def test_stages_run_side_by_side_once(tmp_path):
     stages = [
