@@ -27,9 +27,8 @@ ROOT = Path(__file__).parents[2]
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 GRADIENT_TOLERANCE = {torch.float64: 1e-12, torch.float32: 3e-3}
 """In float32, rounding takes an activation beside 0 to its other side, on each
-processor another one: 1.2e-5 (V = 25) and 1.8e-4 (V = 17) of a norm with AVX2, as in
-the textbook network; 1.3e-3 without vector instructions. Of the largest norm it is
-4e-6 and 2e-5."""
+processor another one: 1.2e-5 (V = 25) and 1.8e-4 (V = 17) of a norm were seen with
+AVX2, 1.3e-3 without vector instructions (4e-6 and 2e-5 of the largest norm)."""
 SMALL = STGCNConfig(blocks=((8, 1), (8, 1), (12, 2)), embed_dim=12, dropout=0)
 
 
