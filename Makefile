@@ -13,6 +13,7 @@ help:
 	@echo "make lab      JupyterLab on the notebooks"
 	@echo "make figures  all paper figures of runs/demo"
 	@echo "make bench    the speed claims of BENCHMARKS.md"
+	@echo "make clean    delete the demo and the figures"
 
 setup: $(VENV)/.installed
 
@@ -43,4 +44,4 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf runs figures/build
+	rm -rf runs/demo figures/build

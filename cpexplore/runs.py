@@ -102,7 +102,10 @@ class Run:
 
     @cached_property
     def selection(self) -> pd.DataFrame:
-        """``seed, fold, feature, kept, score``: what each fold's fusion was given."""
+        """``seed, fold, feature, kept, score``: what each fold's joint ranking kept.
+
+        Only ``fusion_selected_features`` is confined to it; other fusions see all.
+        """
         return self._table("selection")
 
     @cached_property
@@ -154,8 +157,8 @@ class Run:
         file = self.path / FILES[name]
         if not file.exists():
             raise FileNotFoundError(
-                f"The run {str(self.path)!r} lacks {file.name!r}; finish it with "
-                f"`cpexplore run --out {self.path}`."
+                f"The run {str(self.path)!r} lacks {file.name!r}; finish it with the "
+                "`cpexplore run` command that began it."
             )
         return file
 

@@ -179,6 +179,8 @@ def _notes(
         f"Asked: the models of {counted(len(models), 'fold')}, none of which was "
         "trained under this patient's id; a walk of the run under another name cannot "
         "be recognised.",
+        "GMFCS is judged from what a person does in daily life; a walk shows only part "
+        "of it.",
         f"Windows of {run.config['windows']['length']} frames at 25 Hz: "
         f"{len(windows)}.",
     ]

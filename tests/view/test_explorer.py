@@ -174,8 +174,8 @@ def test_an_unfinished_run_says_what_it_lacks(run, name):
     with pytest.raises(FileNotFoundError) as error:
         explorer(run.path)
     assert str(error.value) == (
-        f"The run {str(run.path)!r} lacks {FILES[name]!r}; finish it with "
-        f"`cpexplore run --out {run.path}`."
+        f"The run {str(run.path)!r} lacks {FILES[name]!r}; finish it with the "
+        "`cpexplore run` command that began it."
     )
 
 
