@@ -68,9 +68,11 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
     patient = patient_of(walk, run)
     fused_oof = run.oof.query("model == @FUSION")
     others = fused_oof["patient_id"].ne(patient)
+    calibrated_on = fused_oof.loc[others]
     thresholds = conformal_thresholds(
-        fused_oof.loc[others], coverage=COVERAGE, assurance=ASSURANCE
+        calibrated_on, coverage=COVERAGE, assurance=ASSURANCE
     )
+    n_children = calibrated_on.groupby("gmfcs", observed=False)["patient_id"].nunique()
     known = pd.DataFrame(run.index)["patient_id"].ne(patient)
     return Explanation(
         walk=analysis.walk,
@@ -91,7 +93,7 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
                 run.features.loc[known[known].index],
                 fps=walk.attrs["fps"],
             ),
-            *set_note(fused.to_numpy(), thresholds),
+            *set_note(fused.to_numpy(), thresholds, n_children),
         ),
     )
 
@@ -237,8 +239,10 @@ def range_note(own: pd.Series, known: pd.DataFrame, *, fps: float) -> list[str]:
     return [note]
 
 
-def set_note(proba: np.ndarray, thresholds: pd.Series) -> list[str]:
-    """Say which levels no set can leave out, and what the set would be without them.
+def set_note(
+    proba: np.ndarray, thresholds: pd.Series, n_children: pd.Series
+) -> list[str]:
+    """Say which levels no set can leave out, and how sure the others are left out.
 
     Parameters
     ----------
@@ -246,16 +250,28 @@ def set_note(proba: np.ndarray, thresholds: pd.Series) -> list[str]:
         Probabilities of the walk.
     thresholds : pandas.Series
         From :func:`cpexplore.learning.conformal.conformal_thresholds`.
+    n_children : pandas.Series
+        By level, how many children the thresholds were learnt from.
 
     Returns
     -------
     list of str
-        One sentence or two; empty where all levels can be left out.
+        A note on the levels that are always in the set and what it would be without
+        them, and one on the levels whose threshold, the largest score of few children,
+        assures less than it should; empty where every level has children enough.
     """
     unjudged = np.isinf(thresholds)
     always = [str(level) for level in thresholds.index[unjudged]]
+    # Wilks: the largest of n scores covers the share with chance 1 - share ** n
+    sure = 1 - COVERAGE ** n_children.reindex(thresholds.index)
+    notes = [
+        f"Level {level}: {n_children[level]} other children of the run assure the "
+        f"{100 * COVERAGE:.0f} % coverage of its sets with {100 * chance:.0f} %, not "
+        f"{100 * ASSURANCE:.0f} %."
+        for level, chance in sure[~unjudged & (sure < ASSURANCE)].items()
+    ]
     if not always:
-        return []
+        return notes
     note = (
         "In every set because the run has fewer than 9 other children of the level, "
         f"too few to leave it out at {100 * COVERAGE:.0f} % coverage: "
@@ -265,4 +281,4 @@ def set_note(proba: np.ndarray, thresholds: pd.Series) -> list[str]:
     others = [level for level in found if level not in always]
     if others:
         note += f" Of the levels that can be judged, not excluded: {', '.join(others)}."
-    return [note]
+    return [note, *notes]

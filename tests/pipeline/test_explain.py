@@ -144,21 +144,33 @@ def test_a_cross_validation_is_no_study(tmp_path):
 
 def test_levels_that_cannot_be_judged_are_named_apart_from_the_others():
     thresholds = pd.Series([0.5, 0.9, 0.9, np.inf], index=["I", "II", "III", "IV"])
+    children = pd.Series(22, index=thresholds.index)
     few = (
         "In every set because the run has fewer than 9 other children of the level, "
         "too few to leave it out at 90 % coverage: {}."
     )
     mild = np.array([[0.96, 0.03, 0.005, 0.005]])
-    assert set_note(mild, thresholds) == [
+    assert set_note(mild, thresholds, children) == [
         few.format("IV") + " Of the levels that can be judged, not excluded: I."
     ]
     severe = np.array([[0.02, 0.08, 0.25, 0.65]])
-    assert set_note(severe, thresholds) == [
+    assert set_note(severe, thresholds, children) == [
         few.format("IV") + " Of the levels that can be judged, not excluded: II, III."
     ]
     both = thresholds.mask(thresholds.index == "II", np.inf)
-    assert set_note(mild, both) == [
+    assert set_note(mild, both, children) == [
         few.format("II, IV") + " Of the levels that can be judged, not excluded: I."
     ]
-    assert set_note(mild, thresholds * np.inf) == [few.format("I, II, III, IV")]
-    assert set_note(mild, thresholds.clip(upper=0.9)) == []
+    nothing = thresholds * np.inf
+    assert set_note(mild, nothing, children) == [few.format("I, II, III, IV")]
+
+
+def test_levels_of_few_children_assure_less():
+    thresholds = pd.Series([0.5, 0.9, 0.9, 0.9], index=["I", "II", "III", "IV"])
+    proba = np.array([[0.96, 0.03, 0.005, 0.005]])
+    enough = pd.Series(22, index=thresholds.index)
+    assert set_note(proba, thresholds, enough) == []
+    assert set_note(proba, thresholds, enough.mask(enough.index == "IV", 10)) == [
+        "Level IV: 10 other children of the run assure the 90 % coverage of its sets "
+        "with 65 %, not 90 %."
+    ]
