@@ -23,8 +23,9 @@ from cpexplore import gmfcs
 from cpexplore.attribution import CONTROLS, localisation, rank_joints
 from cpexplore.attribution.methods import attribute_levels
 from cpexplore.cohort import make_folds
+from cpexplore.learning import FitConfig, fit
 from cpexplore.learning.data import make_walk_set
-from cpexplore.learning.training import FitConfig, fit, seeded
+from cpexplore.learning.training import seeded
 from cpexplore.models import STGCN, STGCNConfig, infer
 from cpexplore.simulate import planted_cohort
 from cpexplore.simulate.planted import PLANTS

@@ -15,7 +15,7 @@ import pandas as pd
 from cpexplore.cohort import Cohort, make_folds
 from cpexplore.datasets import simulated_cohort
 from cpexplore.gmfcs import PROBABILITIES
-from cpexplore.learning import compare, fit, predict, score
+from cpexplore.learning import FitConfig, compare, fit, predict, score
 from cpexplore.learning.augment import Augmentation
 from cpexplore.learning.calibration import fit_temperature
 from cpexplore.learning.data import make_walk_set, mirror_features
@@ -23,7 +23,7 @@ from cpexplore.learning.fold_models import finish
 from cpexplore.learning.fold_task import inner_split
 from cpexplore.learning.tabular import level_shares
 from cpexplore.learning.threads import one_thread
-from cpexplore.learning.training import FitConfig, seeded
+from cpexplore.learning.training import seeded
 from cpexplore.models import STGCN, STGCNConfig
 from cpexplore.skeleton import adjacency, mirror_index
 from cpexplore.windows import Windows

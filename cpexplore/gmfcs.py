@@ -51,8 +51,9 @@ def as_levels(values: Iterable[object]) -> pd.Categorical:
 
     Examples
     --------
-    >>> list(as_levels([1, "III"]))
-    ['I', 'III']
+    >>> levels = as_levels([1, "III", None, "II"])
+    >>> levels.max(), int(levels.isna().sum())
+    ('III', 1)
     """
     return pd.Categorical([_level(value) for value in values], dtype=DTYPE)
 
@@ -60,10 +61,24 @@ def as_levels(values: Iterable[object]) -> pd.Categorical:
 def encode(levels: Iterable[object]) -> np.ndarray:
     """Turn levels into codes 0 to 3; a missing level becomes -1.
 
+    Parameters
+    ----------
+    levels : iterable of str, int or missing
+        As for :func:`as_levels`.
+
+    Returns
+    -------
+    numpy.ndarray of int64
+
+    Raises
+    ------
+    ValueError
+        If a value is no ambulatory GMFCS level.
+
     Examples
     --------
-    >>> encode(["I", "IV"]).tolist()
-    [0, 3]
+    >>> encode(["I", "IV", None]).tolist()
+    [0, 3, -1]
     """
     return np.asarray(as_levels(levels).codes, dtype=np.int64)
 
@@ -71,9 +86,28 @@ def encode(levels: Iterable[object]) -> np.ndarray:
 def decode(codes: Iterable[int]) -> pd.Categorical:
     """Turn codes 0 to 3 back into levels; -1 becomes missing.
 
+    Parameters
+    ----------
+    codes : iterable of int
+        0 (level I) to 3 (level IV), or -1.
+
+    Returns
+    -------
+    pandas.Categorical
+        With the categories I < II < III < IV.
+
+    Raises
+    ------
+    ValueError
+        If a code is not between -1 and 3.
+
     Examples
     --------
-    >>> list(decode([0, 3]))
+    A network's most probable level of each of two walks:
+
+    >>> import numpy as np
+    >>> proba = np.array([[0.7, 0.2, 0.1, 0.0], [0.0, 0.1, 0.3, 0.6]])
+    >>> list(decode(proba.argmax(axis=1)))
     ['I', 'IV']
     """
     return pd.Categorical.from_codes(list(codes), dtype=DTYPE)

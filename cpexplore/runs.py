@@ -222,6 +222,14 @@ def load_run(path: str | Path) -> Run:
     ------
     FileNotFoundError
         If there is no such directory, or it is no run.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:  # as a run leaves it that has just begun
+    ...     _ = write_json(Path(folder, "config.json"), {"folds": 5})
+    ...     load_run(folder).config, load_run(folder).has("metrics")
+    ({'folds': 5}, False)
     """
     path = Path(path)
     if not (path / FILES["config"]).exists():
@@ -255,6 +263,13 @@ def undamaged(file: Path, *, remedy: str = _REMEDY) -> Iterator[None]:
     ------
     DamagedFileError
         If reading fails, except where the disk or the system refuses it.
+
+    Examples
+    --------
+    >>> with undamaged(Path("config.json"), remedy="Start again"):  # doctest: +ELLIPSIS
+    ...     json.loads("cut sh")
+    Traceback (most recent call last):
+    cpexplore.runs.DamagedFileError: 'config.json' is damaged (...). Start again.
     """
     try:
         yield
@@ -273,7 +288,17 @@ def read_json(file: Path, *, remedy: str = _REMEDY) -> dict[str, Any]:
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     DamagedFileError
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = write_json(Path(folder, "config.json"), {"seed": 0, "folds": 5})
+    ...     read_json(file)  # the keys were sorted
+    {'folds': 5, 'seed': 0}
     """
     with undamaged(file, remedy=remedy):
         return json.loads(file.read_text())
@@ -284,10 +309,20 @@ def read_table(file: Path) -> pd.DataFrame:
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     DamagedFileError
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> table = pd.DataFrame({"fold": [0, 1]}, pd.Index(["w1", "w2"], name="walk_id"))
+    >>> with TemporaryDirectory() as folder:
+    ...     read_table(write_table(Path(folder, "t.parquet"), table)).equals(table)
+    True
     """
     with undamaged(file):
-        return pd.read_parquet(file)
+        return pd.read_parquet(file, page_checksum_verification=True)
 
 
 def read_netcdf(file: Path) -> xr.Dataset:
@@ -295,18 +330,71 @@ def read_netcdf(file: Path) -> xr.Dataset:
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     DamagedFileError
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from cpexplore.io.files import write_netcdf
+    >>> curves = xr.Dataset({"knee_flexion_deg": ("percent", [5.0, 60.0])})
+    >>> with TemporaryDirectory() as folder:
+    ...     read_netcdf(write_netcdf(Path(folder, "curves.nc"), curves)).equals(curves)
+    True
     """
     with undamaged(file):
         return xr.load_dataset(file, engine="h5netcdf")
 
 
 def write_table(path: Path, table: pd.DataFrame) -> Path:
-    """Write a DataFrame as Parquet, atomically."""
-    return write_atomic(path, lambda file: table.to_parquet(file))
+    """Write a DataFrame as Parquet, atomically; returns its path.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file shall be; its folder is made.
+    table : pandas.DataFrame
+        What is written, with its index.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or not writable; what was there before is still there.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = write_table(Path(folder, "new", "t.parquet"), pd.DataFrame())
+    ...     [path.name for path in file.parent.iterdir()]  # nothing temporary is left
+    ['t.parquet']
+    """
+    return write_atomic(path, lambda f: table.to_parquet(f, write_page_checksum=True))
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> Path:
-    """Write a mapping as sorted, indented JSON, atomically."""
+    """Write a mapping as sorted, indented JSON, atomically; returns its path.
+
+    Parameters
+    ----------
+    path : Path
+        Where the file shall be; its folder is made.
+    content : mapping of str to any
+        Of what JSON has: text, numbers, lists, mappings, None.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or not writable; what was there before is still there.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     file = write_json(Path(folder, "config.json"), {"seed": 0, "folds": 5})
+    ...     file.read_text().splitlines()
+    ['{', '  "folds": 5,', '  "seed": 0', '}']
+    """
     text = json.dumps(content, indent=2, sort_keys=True) + "\n"
     return write_atomic(path, lambda file: file.write_text(text))

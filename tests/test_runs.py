@@ -16,7 +16,16 @@ import xarray as xr
 from cpexplore.io import write_walk
 from cpexplore.io.files import write_atomic, write_netcdf
 from cpexplore.learning.checkpoints import save_tensors
-from cpexplore.runs import FILES, Run, load_run, undamaged, write_json, write_table
+from cpexplore.runs import (
+    FILES,
+    DamagedFileError,
+    Run,
+    load_run,
+    read_table,
+    undamaged,
+    write_json,
+    write_table,
+)
 from cpexplore.walks import make_walk
 
 
@@ -77,6 +86,18 @@ def test_what_a_killed_process_left_is_no_table(tmp_path):
     left.rename(left.with_name(left.name.removesuffix("x")))
     write_atomic(folder / "trend.csv", lambda file: file.write_text("a\n1\n"))
     assert list(Run(tmp_path).statistics) == ["trend"]
+
+
+def test_a_changed_number_of_a_table_is_noticed(tmp_path):
+    table = pd.DataFrame({"p_I": np.random.default_rng(0).random(400)})
+    file = write_table(tmp_path / "oof.parquet", table)
+    whole = bytearray(file.read_bytes())
+    for place in range(100, 3000, 290):  # inside the numbers
+        damaged = whole.copy()
+        damaged[place] ^= 1
+        file.write_bytes(damaged)
+        with pytest.raises(DamagedFileError, match="is damaged"):
+            read_table(file)
 
 
 def test_a_damaged_table_of_statistics_is_named(tmp_path):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from cpexplore._validation import quoted
 from cpexplore.gmfcs import LEVELS
+from cpexplore.models.modes import evaluating
 from cpexplore.models.stgcn import STGCN
 from cpexplore.skeleton import KEYPOINT_SETS, KeypointSet
 from cpexplore.windows import FPS, Windows
@@ -57,14 +58,8 @@ def still(model: nn.Module) -> Iterator[None]:
     In training mode an attribution would change the batch norm statistics, and in
     inference mode it would fail.
     """
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.inference_mode(mode=False), torch.enable_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
+    with evaluating(model), torch.inference_mode(mode=False), torch.enable_grad():
+        yield
 
 
 def as_tensor(

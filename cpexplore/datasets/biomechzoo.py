@@ -49,7 +49,7 @@ def load_biomechzoo(root: str | Path) -> dict[str, LaboratoryWalk]:
 
     Parameters
     ----------
-    root : path
+    root : str or path
         Folder with ``subjects.csv``, ``events.csv`` and one CSV per trial:
         coordinates in mm, x forward, y down.
 
@@ -64,6 +64,14 @@ def load_biomechzoo(root: str | Path) -> dict[str, LaboratoryWalk]:
         If one of the tables is missing.
     ValueError
         If a table lacks a column.
+
+    Examples
+    --------
+    The converted trials are not part of the project:
+
+    >>> from cpexplore.datasets import biomechzoo_folder, load_biomechzoo
+    >>> children = load_biomechzoo(biomechzoo_folder())  # doctest: +SKIP
+    >>> {trial: len(one.events) for trial, one in children.items()}  # doctest: +SKIP
     """
     root = Path(root)
     subjects = _read(root / "subjects.csv", ("trial", "fps", "l_leg_mm", "r_leg_mm"))

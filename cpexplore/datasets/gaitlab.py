@@ -120,6 +120,28 @@ def load_gaitlab(root: str | Path) -> Cohort:
     Units of height and leg length are undocumented. The median decides: a height above
     300 is mm, above 3 cm, else m; a leg length above 150 is mm, above 1.5 cm, else m.
     Implausible values, and values in which the two sides disagree, become missing.
+
+    Examples
+    --------
+    One made-up video of level II, laid out like the release:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from cpexplore.datasets import load_gaitlab
+    >>> sides = {"side": ["L", "R"], "gmfcs": 2, "height": 1210}
+    >>> labels = pd.DataFrame({"videoid": 7, "Patient_ID": 3} | sides)
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     processed = Path(root) / "processed"
+    ...     (processed / "video_csvs").mkdir(parents=True)
+    ...     np.savetxt(processed / "video_csvs/7.csv", np.ones((60, 75)), delimiter=",")
+    ...     labels.to_csv(processed / "alldata_processed.csv", index=False)
+    ...     cohort = load_gaitlab(root)
+    >>> print(*cohort.index.loc["7", ["patient_id", "gmfcs", "n_frames", "height_m"]])
+    3 II 60 1.21
+    >>> cohort.notes
+    ('`height` is in mm (median 1210).',)
     """
     release = scan_release(Path(root))
     if release.problems:

@@ -76,7 +76,30 @@ def write_gaitlab(
     FileExistsError
         If ``root`` is not empty.
     ValueError
-        If a walk has another frame rate or an id that is no file name.
+        If a walk has another frame rate or an id that is no file name, or ``dirt`` is
+        no option.
+
+    Examples
+    --------
+    A cohort of one made-up walk, there and back:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from cpexplore.cohort import Cohort, make_index
+    >>> from cpexplore.datasets import load_gaitlab, write_gaitlab
+    >>> from cpexplore.walks import make_walk
+    >>> points, about = np.ones((60, 25, 2)), {"patient_id": "p1", "fps": 25}
+    >>> walk = make_walk(
+    ...     points, points[..., 0], keypoint_set="body_25", walk_id="w1", **about
+    ... )
+    >>> known = {"gmfcs": "II", "n_frames": 60, "simulated": 0, "source": "own"}
+    >>> index = make_index(pd.DataFrame(about | known, index=["w1"]))
+    >>> cohort = Cohort(index=index, walks={"w1": walk})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     back = load_gaitlab(write_gaitlab(cohort, folder, dirt="none"))
+    >>> back.index.equals(cohort.index)
+    True
     """
     root = Path(root)
     check_option("dirt", dirt, ("release", "none"))

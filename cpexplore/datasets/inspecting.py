@@ -40,14 +40,30 @@ def inspect_source(
     ----------
     source : str
         A path as for :func:`cpexplore.io.check_path`, or ``sample:NAME``.
-    fps, keypoint_set
-        For files that do not say.
+    fps : float, optional
+        Frames per second, Hz, for a file that does not say it.
+    keypoint_set : str, optional
+        For a file that does not say it, see :func:`cpexplore.io.read_walk`.
+
+    Returns
+    -------
+    Inspection
+        What is wrong, and one sentence on what is there.
 
     Raises
     ------
     ValueError
         If a setting is given although the source says it itself, or there is no such
         bundled walk.
+
+    Examples
+    --------
+    >>> from cpexplore.datasets import inspect_source
+    >>> found = inspect_source("sample:sports2d")
+    >>> found.problems, found.summary[:52]
+    ([], '166 frames, 30 per second (5.5 s), keypoint set blaz')
+    >>> inspect_source("no_such_walk.csv").problems[0].what
+    'does not exist.'
     """
     path = Path(source)
     if source.startswith(SAMPLE):
@@ -76,7 +92,30 @@ def load_folder(root: Path) -> Cohort:
 
 
 def summarise(cohort: Cohort) -> str:
-    """Count the walks, the children and the walks of each level, in one sentence."""
+    """Count the walks, the children and the walks of each level, in one sentence.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Any cohort; its walks are not read.
+
+    Returns
+    -------
+    str
+        The sentence; it says if any walk is simulated, and how many have no level.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from cpexplore import datasets
+    >>> from cpexplore.cohort import Cohort, make_index
+    >>> about = {"fps": 30, "n_frames": 166, "simulated": 0, "source": "own"}
+    >>> known = {"patient_id": ["a", "a", "b"], "gmfcs": ["I", "I", None]}
+    >>> index = make_index(pd.DataFrame(known | about, index=["a1", "a2", "b1"]))
+    >>> walks = dict.fromkeys(index.index, datasets.sample_walk("sports2d"))
+    >>> datasets.summarise(Cohort(index=index, walks=walks))
+    '3 walks of 2 children; walks by level: I 2, II 0, III 0, IV 0, unknown 1.'
+    """
     index = cohort.index
     walks = counted(len(index), "simulated walk" if cohort.simulated else "walk")
     children = counted(len(index["patient_id"].unique()), "child", "children")

@@ -49,6 +49,13 @@ def fetch_biomechzoo(*, folder: str | Path | None = None) -> list[Path]:
         If no checksum is known, so that nothing may be downloaded.
     ValueError
         If a file does not have its checksum.
+
+    Examples
+    --------
+    As long as no checksum is known this says so and downloads nothing:
+
+    >>> from cpexplore.datasets import fetch_biomechzoo
+    >>> files = fetch_biomechzoo(folder="biomechzoo")  # doctest: +SKIP
     """
     import pooch
 
@@ -81,6 +88,22 @@ def biomechzoo_folder() -> Path:
     ------
     FileNotFoundError
         If there is no such folder.
+
+    Examples
+    --------
+    A folder made here, as the variable would name it:
+
+    >>> import os, tempfile
+    >>> from pathlib import Path
+    >>> from unittest import mock
+    >>> from cpexplore.datasets import biomechzoo_folder
+    >>> with tempfile.TemporaryDirectory() as shared:
+    ...     trials = Path(shared) / "data" / "biomechzoo"
+    ...     trials.mkdir(parents=True)
+    ...     (trials / "subjects.csv").touch()
+    ...     with mock.patch.dict(os.environ, CPEXPLORE_SHARED=shared):
+    ...         print(biomechzoo_folder() == trials)
+    True
     """
     project = Path(__file__).parents[2]
     shared = Path(os.environ.get(SHARED_VARIABLE) or project.parent / "shared")

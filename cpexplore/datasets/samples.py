@@ -43,13 +43,18 @@ def sample_walk(name: str) -> xr.Dataset:
 
     Notes
     -----
-    A real recording with real faults: nobody in the first 28 frames, legs exchanged for
-    one to three frames where they cross, weak trailing heel and toe.
+    A real recording with real faults: nobody in the first 28 frames, legs exchanged
+    where they cross (for one frame in the full track, for up to seven in the lite one),
+    weak trailing heel and toe.
 
     Examples
     --------
-    >>> dict(sample_walk("sports2d").sizes)
+    >>> from cpexplore.datasets import sample_walk
+    >>> walk = sample_walk("sports2d")
+    >>> dict(walk.sizes)
     {'time': 166, 'keypoint': 33, 'space': 2}
+    >>> walk.attrs["fps"], walk.attrs["keypoint_set"], walk.attrs["simulated"]
+    (30.0, 'blazepose_33', 0)
     """
     check_option("name", name, tuple(SAMPLES))
     bundled = files("cpexplore.datasets") / "samples" / SAMPLES[name]

@@ -33,7 +33,7 @@ def simulated_cohort(
     Parameters
     ----------
     n_patients : int
-        Number of patients; each has 1.8 walks on average.
+        Number of patients, at least 4; each has 1.8 walks on average.
     seed : int
         The same seed gives the same cohort.
     world : {"standard", "no_device", "beyond_catalogue", "null"}
@@ -49,9 +49,24 @@ def simulated_cohort(
         would have measured: speed (m/s), cadence (strides/s), GDI and
         ``KneeFlex_maxExtension`` (deg) by side.
 
+    Raises
+    ------
+    ValueError
+        If ``n_patients`` < 4 or there is no such world.
+
     Notes
     -----
     A result on simulated walks is a result about the method, never about children.
+
+    Examples
+    --------
+    >>> from cpexplore.datasets import simulated_cohort
+    >>> cohort = simulated_cohort(n_patients=8, min_per_level=2, seed=3)
+    >>> patients = cohort.index.drop_duplicates("patient_id")
+    >>> patients["gmfcs"].value_counts(sort=False).to_dict()
+    {'I': 2, 'II': 2, 'III': 2, 'IV': 2}
+    >>> cohort.name, cohort.simulated
+    ('simulated-standard-8-3', True)
     """
     children = draw_children(
         n_patients, seed=seed, world=world, min_per_level=min_per_level

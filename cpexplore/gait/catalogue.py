@@ -122,9 +122,13 @@ def feature_columns(
 
     Examples
     --------
+    >>> from cpexplore.gait import feature_columns
     >>> columns = feature_columns()
     >>> columns.loc["knee_min_stance_left_deg", "keypoints"]
     ('left_hip', 'left_knee', 'left_ankle')
+    >>> core = feature_columns(core=True)
+    >>> sorted(set(core["aggregate"]))
+    ['better', 'global', 'worse']
     """
     rows = [
         {

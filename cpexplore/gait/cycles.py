@@ -99,6 +99,18 @@ def gait_cycles(
     ------
     ValueError
         If the walk is not cleaned, a column is missing or ``min_cycles`` < 1.
+
+    Examples
+    --------
+    >>> from cpexplore import datasets
+    >>> from cpexplore.gait import detect_events, gait_cycles
+    >>> from cpexplore.preprocessing import clean
+    >>> walk = clean(datasets.sample_walk("sports2d"))
+    >>> cycles = gait_cycles(walk, detect_events(walk))
+    >>> cycles["side"].values.tolist()
+    ['right', 'left', 'right', 'left', 'right']
+    >>> gait_cycles(walk, detect_events(walk), min_cycles=3).attrs["rejected"]
+    '{"left": {"fewer than 3 cycles on this side": 2}, "right": {}}'
     """
     check_range("min_cycles", min_cycles, low=1)
     check_columns(events, ("side", "event", "time_s"), name="events")

@@ -96,6 +96,27 @@ class DeviationIndex:
     98 % of their variance, and the log distance of a limb from the reference mean is
     scaled so that typical limbs have a mean of 100 and an SD of 10 (Schwartz and
     Rozumalski 2008).
+
+    Raises
+    ------
+    ValueError
+        If a point of ``limbs`` is missing.
+
+    Examples
+    --------
+    Made-up knees that bend 60 degrees give or take; others bend 10 and 25 degrees more
+    throughout the cycle:
+
+    >>> import numpy as np
+    >>> from cpexplore.gait import DeviationIndex
+    >>> knee = 30 * (1 - np.cos(2 * np.pi * np.arange(101) / 100))
+    >>> scale = np.linspace(0.8, 1.2, 20)[:, None]
+    >>> offset = 4 * np.cos(np.arange(20))[:, None]
+    >>> index = DeviationIndex(limbs=(scale * knee + offset)[..., None])
+    >>> round(index.member_scores.mean()), round(index.member_scores.std(ddof=1))
+    (100, 10)
+    >>> index.score(np.stack([knee + 10, knee + 25])[..., None]).round().tolist()
+    [86.0, 71.0]
     """
 
     limbs: np.ndarray
@@ -231,6 +252,7 @@ def gait_pattern(knee_z: float, ankle_z: float) -> tuple[str, float]:
 
     Examples
     --------
+    >>> from cpexplore.gait import gait_pattern
     >>> gait_pattern(3.0, -2.5)
     ('jump', 1.5)
     >>> gait_pattern(0.2, 0.1)

@@ -102,6 +102,19 @@ def joint_angles(walk: xr.Dataset) -> xr.Dataset:
     -----
     The heel-to-toe line of keypoints is taken as the sole. Its offset is a property of
     the detector, the same in patients and in a reference tracked alike.
+
+    Examples
+    --------
+    A real adult, whose left heel lands at 3.1 s: the toe is up and the knee nearly
+    straight.
+
+    >>> from cpexplore import datasets
+    >>> from cpexplore.gait import joint_angles
+    >>> from cpexplore.preprocessing import clean
+    >>> angles = joint_angles(clean(datasets.sample_walk("sports2d")))
+    >>> moment = angles.sel(side="left").sel(time=3.1, method="nearest")
+    >>> round(float(moment["foot_pitch_deg"])), round(float(moment["knee_flexion_deg"]))
+    (11, 12)
     """
     body = make_body(walk)
     values = angle_array(body)

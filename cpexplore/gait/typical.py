@@ -59,6 +59,19 @@ def make_reference(
     ------
     ValueError
         If fewer than 3 walks at own pace could be measured.
+
+    Examples
+    --------
+    Three simulated children stand in for own recordings; 6 s of each are enough here:
+
+    >>> from dataclasses import replace
+    >>> from cpexplore.gait import make_reference
+    >>> from cpexplore.simulate import cohort_of, td_children
+    >>> children = td_children(3, seed=1, speeds=("free",))
+    >>> short = [replace(child, n_frames=150) for child in children]
+    >>> reference = make_reference(cohort_of(short, name="own"), source="3 children")
+    >>> reference.n, reference.source, reference.label
+    (3, '3 children', 'reference (simulated)')
     """
     ids = list(cohort.index.index)
     wanted = set(ids if own_pace is None else own_pace)
@@ -108,6 +121,19 @@ def simulated_reference(
     -------
     Reference
         With the defaults: what is shipped as :func:`default_reference`.
+
+    Raises
+    ------
+    ValueError
+        If fewer than 3 children could be measured.
+
+    Examples
+    --------
+    Another draw of 30 simulated children takes half a minute of one processor:
+
+    >>> from cpexplore.gait import simulated_reference, write_reference
+    >>> other = simulated_reference(seed=1, n_jobs=2)  # doctest: +SKIP
+    >>> write_reference(other, "seed_1.npz")  # doctest: +SKIP
     """
     children = td_children(n_children, seed=seed)
     measured = make_reference(

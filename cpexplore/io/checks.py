@@ -38,6 +38,23 @@ def check_path(
     -------
     list of Problem
         Errors stop reading, warnings deserve a look; empty when all is well.
+
+    Examples
+    --------
+    A table in the layout of OpenPose, made here, that does not say its frame rate:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from cpexplore.io import check_path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "walk.csv"
+    ...     np.savetxt(file, np.ones((50, 75)), delimiter=",")
+    ...     unsaid, said = check_path(file), check_path(file, fps=25)
+    >>> unsaid[0].severity, unsaid[0].what, len(said)
+    ('warning', 'does not say its frame rate.', 0)
+    >>> print(*check_path("no_such_walk.csv"))
+    'no_such_walk.csv' does not exist. Check the spelling.
     """
     path = Path(path)
     if not path.exists():
@@ -81,7 +98,11 @@ def _check_release(root: Path) -> list[Problem]:
 def _check_store(path: Path) -> list[Problem]:
     store = WalkStore(path)
     found: list[Problem] = []
-    for walk_id in store:
+    try:
+        walk_ids = list(store)
+    except (ValueError, OSError) as error:
+        return [_failure(path, error)]
+    for walk_id in walk_ids:
         try:
             found += doubts_about(store[walk_id], f"{path}: {walk_id}")
         except (ValueError, OSError, KeyError) as error:

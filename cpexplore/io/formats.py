@@ -59,12 +59,33 @@ def read_walk(
     ValueError
         If ``fps`` is unknown or contradicts the file, the content is damaged or of
         another format, or nobody is in any frame; the message names file and remedy.
+    KeyError
+        If a walk store has no walk of that ``walk_id``.
 
     Warns
     -----
     UserWarning
         If the tracked person jumps from one frame to the next, as happens when files
         of another video are in the folder.
+
+    Examples
+    --------
+    A made-up table of 75 columns, x, y and confidence of 25 keypoints; in frame 10
+    nobody was found:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from cpexplore.io import read_walk
+    >>> table = np.ones((50, 75))
+    >>> table[10] = 0
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savetxt(Path(folder) / "walk.csv", table, delimiter=",")
+    ...     walk = read_walk(Path(folder) / "walk.csv", fps=25)
+    >>> walk.attrs["keypoint_set"], walk.attrs["walk_id"]
+    ('body_25', 'walk')
+    >>> np.flatnonzero(walk["position"].isnull().all(("keypoint", "space"))).tolist()
+    [10]
     """
     path = Path(path)
     if keypoint_set is not None:
@@ -102,7 +123,7 @@ def write_walk(walk: xr.Dataset, path: str | Path) -> Path:
         A walk. Tables (``.csv``, ``.parquet``) hold raw walks, ``.nc`` and ``.zarr``
         cleaned ones too.
     path : str or path
-        Where to write; an existing file is replaced.
+        Where to write; an existing file or walk store is replaced.
 
     Returns
     -------
@@ -113,6 +134,22 @@ def write_walk(walk: xr.Dataset, path: str | Path) -> Path:
     ------
     ValueError
         If the suffix is unknown, the walk is invalid or does not fit the format.
+    FileExistsError
+        If a ``.zarr`` folder is there that is no walk store.
+    OSError
+        If the disk is full or not writable.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from cpexplore import datasets
+    >>> from cpexplore.io import read_walk, write_walk
+    >>> walk = datasets.sample_walk("sports2d")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     again = read_walk(write_walk(walk, Path(folder) / "walk.csv"))
+    >>> again.identical(walk)
+    True
     """
     path = Path(path)
     check_option("path suffix", path.suffix, _WRITABLE)

@@ -48,6 +48,22 @@ class WalkStore(Mapping[str, xr.Dataset]):
     ------
     FileNotFoundError
         If there is no walk store at ``path``.
+    KeyError
+        When a walk is asked for that the store does not hold.
+    ValueError
+        When a walk is asked for and the index is damaged or of another version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from cpexplore import datasets
+    >>> from cpexplore.io import WalkStore, write_store
+    >>> walks = [datasets.sample_walk(name) for name in ("sports2d", "sports2d_lite")]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = WalkStore(write_store(Path(folder) / "walks.zarr", walks))
+    ...     print(len(store), list(store), store["sports2d"].sizes["time"])
+    2 ['sports2d', 'sports2d_lite'] 166
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -172,6 +188,22 @@ def write_store(
         If something else than a walk store is at ``path``.
     ValueError
         If a walk is invalid or an id occurs twice.
+
+    Examples
+    --------
+    Raw and cleaned walks side by side:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from cpexplore import datasets
+    >>> from cpexplore.io import WalkStore, write_store
+    >>> from cpexplore.preprocessing import clean
+    >>> raw = datasets.sample_walk("sports2d")
+    >>> cleaned = clean(raw).assign_attrs(walk_id="sports2d_cleaned")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     store = WalkStore(write_store(Path(folder) / "walks.zarr", [raw, cleaned]))
+    ...     print({walk_id: "bout" in store[walk_id] for walk_id in store})
+    {'sports2d': False, 'sports2d_cleaned': True}
     """
     path = Path(path)
     if path.exists() and not is_store(path):

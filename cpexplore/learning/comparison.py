@@ -49,12 +49,26 @@ def compare(
     Raises
     ------
     ValueError
-        If a model is unknown or the two judged different walks.
+        If a model is unknown or the two judged different walks; else as for
+        :func:`score`.
 
     Notes
     -----
     Patients are resampled, trainings are not: the interval is that of the networks as
     they were trained, and several seeds in ``oof`` are averaged.
+
+    Examples
+    --------
+    Of four children, ``a`` is right about all and ``b`` takes III for II:
+
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> a = pd.DataFrame(np.eye(4), columns=list(PROBABILITIES)).assign(model="a")
+    >>> a = a.assign(walk_id=list("abcd"), patient_id=list("abcd"))
+    >>> a = a.assign(gmfcs=["I", "II", "III", "IV"])
+    >>> b = a.assign(model="b", p_II=[0.0, 1.0, 1.0, 0.0], p_III=0.0)
+    >>> table = compare(pd.concat([a, b]), "a", "b", n_resamples=50)
+    >>> table.set_index("metric").loc["accuracy", ["estimate", "p_value"]].tolist()
     """
     table = known_rows(oof, groups=groups)
     rows_a, rows_b = _paired(table, a, b)

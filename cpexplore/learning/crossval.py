@@ -96,19 +96,36 @@ def cross_validate(
     ------
     ValueError
         If ``out`` holds another study, ``backbones`` has other folds, ``features``
-        lacks a walk, has one twice or holds text or infinite values, or the cohort is
-        too small for the folds.
+        lacks a walk, has one twice or holds text or infinite values, ``windows`` hold
+        NaN, or the cohort is too small for the folds.
 
     Notes
     -----
     Started in several processes, as by ``torchrun --nproc-per-node 2 script.py``, each
     process trains its share of the folds; the result is that of one process.
+
+    Examples
+    --------
+    What the true speed of simulated children tells; no network, so no windows:
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from cpexplore import datasets
+    >>> from cpexplore.windows import WindowConfig, make_windows
+    >>> cohort = datasets.simulated_cohort(n_patients=20)
+    >>> speed = cohort.labels[["speed"]].rename(columns={"speed": "speed_llps"})
+    >>> asked = {"spec": CrossvalSpec(models=("majority", "speed_only")), "folds": 2}
+    >>> asked |= {"features": speed, "windows": make_windows({}, [], WindowConfig())}
+    >>> with TemporaryDirectory() as out:
+    ...     oof = cross_validate(cohort, **asked, out=out).oof
+    >>> oof["model"].value_counts().to_dict()  # each walk is judged once
+    {'majority': 30, 'speed_only': 30}
     """
     spec, out = spec or CrossvalSpec(), Path(out)
     check_range("repeats", repeats, low=1)
     cohort = cohort.labelled()
     if windows is None:
         windows = cohort.windows(n_jobs=n_jobs)
+    _check_finite(windows)
     if features is None:
         features = _core_features(cohort, n_jobs=n_jobs)
     features = _of_walks(features, cohort.index.index)
@@ -166,11 +183,26 @@ def is_finished(out: Path) -> bool:
     ------
     DamagedFileError
         If the table of folds, or what a fold notes of its files, is damaged.
+
+    Examples
+    --------
+    >>> is_finished(Path("runs/not_begun"))
+    False
     """
     if not (out / FILES["folds"]).exists():
         return False
     folds = read_table(out / FILES["folds"])[["seed", "fold"]].drop_duplicates()
     return all(is_done(out, fold_name(*of)) for of in folds.itertuples(index=False))
+
+
+def _check_finite(windows: Windows) -> None:
+    """Refuse windows that a network would answer with NaN: nothing is missing there."""
+    broken = ~np.isfinite(windows.x).all(axis=(1, 2, 3))
+    if broken.any():
+        raise ValueError(
+            f"`windows` must be finite; {broken.sum()} of {len(windows)} are not, the "
+            f"first is of walk {str(windows.walk_id[broken][0])!r}. Fill or drop them."
+        )
 
 
 def _of_walks(features: pd.DataFrame, walk_ids: pd.Index) -> pd.DataFrame:

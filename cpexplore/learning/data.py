@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from cpexplore import gmfcs
+from cpexplore.models.modes import evaluating
 from cpexplore.skeleton import mirror_name
 from cpexplore.windows import Windows
 
@@ -142,12 +143,8 @@ def map_windows(
 
     Chunks are small because few windows at a time stay in the processor's cache.
     """
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        parts = [function(part) for part in x.split(chunk)]
-    model.train(was_training)
-    return torch.cat(parts)
+    with torch.no_grad(), evaluating(model):
+        return torch.cat([function(part) for part in x.split(chunk)])
 
 
 def mirror_features(columns: list[str]) -> np.ndarray:

@@ -297,6 +297,11 @@ def load_fold_models(run: Run | Path, *, seed: int | None = None) -> list[FoldMo
         If the run is not finished, or lacks the models of a fold.
     DamagedFileError
         If a file of the run is damaged.
+
+    Examples
+    --------
+    >>> models = load_fold_models(Path("runs/demo"), seed=0)  # doctest: +SKIP
+    >>> models[0].predict(windows, features)  # doctest: +SKIP
     """
     run = run if isinstance(run, Run) else Run(Path(run))
     folder = run.path / "checkpoints"

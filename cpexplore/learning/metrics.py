@@ -169,12 +169,14 @@ def score(
     -------
     pandas.DataFrame
         ``model, metric, level, estimate, ci_low, ci_high, ci_level, n_walks,
-        n_patients``; ``level`` is ``"all"``, or I to IV for ``metric == "recall"``.
+        n_patients``; ``level`` is ``"all"``, or I to IV for ``metric == "recall"``,
+        whose counts are of the walks and patients of that level.
 
     Raises
     ------
     ValueError
-        If a column is missing or no row has a level.
+        If a column is missing, no row has a level, a probability is NaN, or
+        ``n_resamples`` or ``ci_level`` is out of range.
 
     Notes
     -----
@@ -182,6 +184,19 @@ def score(
     and that resampling raises: of honest probabilities it holds the true 0 in a third
     of all cohorts. A lower end above 0 is no proof of a calibration error; the upper
     end may be read.
+
+    Examples
+    --------
+    Four children, each judged with certainty; III is taken for II:
+
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> oof = pd.DataFrame(np.eye(4)[[0, 1, 1, 3]], columns=list(PROBABILITIES))
+    >>> oof = oof.assign(walk_id=list("abcd"), patient_id=list("abcd"), model="sure")
+    >>> oof = oof.assign(gmfcs=["I", "II", "III", "IV"])
+    >>> table = score(oof, n_resamples=50).set_index("metric")
+    >>> table["estimate"][["accuracy", "mae", "within_one"]].to_dict()
+    {'accuracy': 0.75, 'mae': 0.25, 'within_one': 1.0}
     """
     table = known_rows(oof, groups=groups)
     rng = np.random.default_rng(rng)
@@ -192,8 +207,10 @@ def score(
         weights = resampled_weights(patients, n_resamples=n_resamples, rng=seed)
         scores = _scores(predictions_of(rows, weights))
         summary = summary_of(scores, ci_level=ci_level)
-        summary["n_walks"] = rows["walk_id"].nunique()
-        summary["n_patients"] = rows[groups].nunique()
+        for column, unit in (("n_walks", "walk_id"), ("n_patients", groups)):
+            count = rows.groupby("gmfcs", observed=False)[unit].nunique()
+            everyone = {"all": rows[unit].nunique()}
+            summary[column] = summary["level"].map(count.to_dict() | everyone)
         tables.append(summary.assign(model=model))
     columns = ["model", "metric", "level", "estimate", "ci_low", "ci_high"]
     columns += ["ci_level", "n_walks", "n_patients"]

@@ -1,15 +1,16 @@
 """A plain training loop: same seed and thread count, same weights, interrupted or not.
 
 Every epoch has its own seed, made of the run's seed and the epoch's number, so that a
-resumed run needs no memory of random states.
+resumed run needs no memory of random states. (The first epoch's is that of the run,
+from which :mod:`cpexplore.learning.folds` also draws the weights: trailing zeros of a
+seed sequence do not count.)
 """
 
 import copy
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -19,57 +20,15 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from cpexplore._validation import check_range
-from cpexplore.learning.augment import Augmentation, AugmentConfig
-from cpexplore.learning.checkpoints import flatten, load_tensors, save_tensors, take
+from cpexplore.learning.augment import Augmentation
 from cpexplore.learning.data import WalkSet
+from cpexplore.learning.recipe import FitConfig
 from cpexplore.learning.threads import return_freed_memory
+from cpexplore.learning.training_state import TrainingState
 from cpexplore.models.fusion import FusionClassifier
-from cpexplore.models.losses import Criterion, LossConfig, make_criterion, triplet
+from cpexplore.models.losses import Criterion, make_criterion, triplet
+from cpexplore.models.modes import evaluating
 from cpexplore.models.peers import PooledConcat
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FitConfig:
-    """The training recipe: AdamW, one cycle of the learning rate, averaged weights."""
-
-    epochs: int = 18
-    """Passes over the training walks, one random window of each, >= 1."""
-    batch_size: int = 16
-    """Walks per step, >= 2."""
-    learning_rate: float = 2e-3
-    """Peak of the cycle, > 0."""
-    warm_up: float = 0.3
-    """Share of the steps before the peak, 0 to 1."""
-    weight_decay: float = 0.02
-    """Of AdamW, >= 0."""
-    clip: float = 2.0
-    """Largest norm of the gradient, > 0."""
-    average: float = 0.95
-    """Decay of the exponential moving average of the weights, 0 to below 1."""
-    patience: int = 8
-    """Epochs without a better inner loss after which training stops, >= 1."""
-    auxiliary: float = 0.3
-    """Weight of the loss of each stream's own answer in a fusion, >= 0."""
-    triplet: float = 0.0
-    """Weight of the triplet loss on the skeleton embedding, >= 0."""
-    bf16: bool = False
-    """Whether steps are computed in bfloat16, twice as fast where the processor can;
-    weights stay in float32. Not shown to train as well."""
-    loss: LossConfig = field(default_factory=LossConfig)
-    """Which loss."""
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    """How examples are varied."""
-
-    def __post_init__(self) -> None:
-        for name, low in (("epochs", 1), ("batch_size", 2), ("patience", 1)):
-            check_range(name, getattr(self, name), low=low)
-        for name in ("learning_rate", "clip"):
-            check_range(name, getattr(self, name), low=0, inclusive=False)
-        for name in ("weight_decay", "auxiliary", "triplet"):
-            check_range(name, getattr(self, name), low=0)
-        check_range("warm_up", self.warm_up, low=0, high=1)
-        check_range("average", self.average, low=0, high=0.9999)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +109,9 @@ def fit(
     Raises
     ------
     ValueError
-        If there is nothing to learn from, levels are missing, training diverges, or
-        the checkpoint is damaged or belongs to another recipe or other walks.
+        If there is nothing to learn from, levels are missing, a triplet loss is asked
+        of a model without ``embed(x)``, training diverges, or the checkpoint is damaged
+        or belongs to another recipe, network, augmentation or other walks.
     OSError
         If the checkpoint cannot be written.
     """
@@ -167,10 +127,17 @@ def fit(
             f"{int((train.target < 0).sum())} of {len(train)} and "
             f"{int((inner.target < 0).sum())} of {len(inner)} have none."
         )
+    if config.triplet and not hasattr(model, "embed"):
+        raise ValueError(
+            "`config.triplet` must be 0 for a model without `embed(x)`; got "
+            f"{config.triplet} for {type(model).__name__}."
+        )
     if getattr(getattr(model, "config", None), "recompute", False):
         return_freed_memory()
     data = [walks.fingerprint() for walks in (train, inner)] if checkpoint else []
-    state = _State(copy.deepcopy(model), config=config, seed=seed, data=data)
+    state = TrainingState(
+        copy.deepcopy(model), config=config, augment=augment, seed=seed, data=data
+    )
     if checkpoint is not None and checkpoint.exists():
         state.restore(checkpoint)
     criterion = make_criterion(config.loss, train.priors)
@@ -218,13 +185,11 @@ def predict(
     Tensor of shape (W, 4)
         NaN for a walk without windows.
     """
-    was_training = model.training
-    model.eval()
-    parts = [
-        outputs(model, x, walks.features[row])[0].log_softmax(1)
-        for x, row in zip(walks.x.split(chunk), walks.row.split(chunk), strict=True)
-    ]
-    model.train(was_training)
+    with evaluating(model):
+        parts = [
+            outputs(model, x, walks.features[row])[0].log_softmax(1)
+            for x, row in zip(walks.x.split(chunk), walks.row.split(chunk), strict=True)
+        ]
     by_window = torch.cat(parts)
     total = by_window.new_zeros(len(walks), by_window.shape[1])
     total.index_add_(0, walks.row, by_window)
@@ -242,9 +207,9 @@ def outputs(model: nn.Module, x: Tensor, features: Tensor) -> tuple[Tensor, ...]
 
 
 def judge(model: nn.Module, walks: WalkSet) -> dict[str, float]:
-    """``inner_loss, inner_accuracy``: of the walks with an answer and a level."""
+    """``inner_loss, inner_accuracy``: of the walks with a window and a level."""
     log_proba = predict(model, walks)
-    known = log_proba.isfinite().all(1) & (walks.target >= 0)
+    known = (walks.n_windows > 0) & (walks.target >= 0)
     log_proba, target = log_proba[known], walks.target[known]
     loss = nn.functional.nll_loss(log_proba, target)
     accuracy = (log_proba.argmax(1) == target).float().mean()
@@ -261,88 +226,8 @@ def _check_finite(record: dict[str, float]) -> None:
         )
 
 
-class _State:
-    """Everything that changes during training and that a checkpoint keeps."""
-
-    def __init__(
-        self, model: nn.Module, *, config: FitConfig, seed: int, data: list[str]
-    ):
-        self.model, self.config, self.seed, self.data = model, config, seed, data
-        self.average = copy.deepcopy(model)
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(),
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
-        )
-        self.best = copy.deepcopy(model.state_dict())
-        self.history: list[dict[str, float]] = []
-        self.step = 0
-
-    @property
-    def best_epoch(self) -> int:
-        """The epoch with the smallest inner loss so far."""
-        losses = [record["inner_loss"] for record in self.history]
-        return int(np.argmin(losses)) if losses else 0
-
-    @property
-    def recipe(self) -> str:
-        """What a checkpoint must have been made with, to be resumed."""
-        names = {k: list(v.shape) for k, v in self.model.state_dict().items()}
-        recipe = {"config": asdict(self.config), "seed": self.seed, "weights": names}
-        return json.dumps(recipe | {"data": self.data}, sort_keys=True)
-
-    def update_average(self) -> None:
-        """Move the averaged weights towards the model; early steps count fully."""
-        decay = min(self.config.average, (1 + self.step) / (10 + self.step))
-        current = self.model.state_dict()
-        for name, value in self.average.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(current[name], 1 - decay)
-            else:
-                value.copy_(current[name])
-
-    def keep(self, record: dict[str, float]) -> None:
-        """Note an epoch, and its weights if they are the best so far."""
-        self.history.append(record)
-        if self.best_epoch == len(self.history) - 1:
-            self.best = copy.deepcopy(self.average.state_dict())
-
-    def save(self, path: Path) -> None:
-        """Write a checkpoint, atomically."""
-        parts = {
-            "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
-            "best": self.best,
-            "optimizer": self.optimizer.state_dict()["state"],
-        }
-        history = json.dumps(self.history)
-        meta = {"recipe": self.recipe, "history": history, "step": str(self.step)}
-        save_tensors(path, flatten(parts, prefix="state"), meta=meta)
-
-    def restore(self, path: Path) -> None:
-        """Continue from a checkpoint."""
-        tensors, meta = load_tensors(path)
-        if meta.get("recipe") != self.recipe:
-            raise ValueError(
-                f"`checkpoint` must come from the same recipe, seed, model and "
-                f"walks; {str(path)!r} does not. Delete it or choose another file."
-            )
-        parts = take(tensors, prefix="state")
-        self.model.load_state_dict(take(parts, prefix="model"))
-        self.average.load_state_dict(take(parts, prefix="average"))
-        self.best = take(parts, prefix="best")
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in take(parts, prefix="optimizer").items():
-            number, key = name.split("/")
-            moments.setdefault(int(number), {})[key] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        self.history = json.loads(meta["history"])
-        self.step = int(meta["step"])
-
-
 def _train_epoch(
-    state: _State,
+    state: TrainingState,
     train: WalkSet,
     *,
     augment: Augmentation | None,
@@ -379,7 +264,7 @@ def _train_epoch(
 
 
 def _objective(
-    state: _State,
+    state: TrainingState,
     x: Tensor,
     features: Tensor,
     *,

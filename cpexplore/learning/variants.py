@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from cpexplore._validation import check_option
-from cpexplore.learning.training import FitConfig
+from cpexplore.learning.recipe import FitConfig
 from cpexplore.models.fusion import FUSIONS, FusionConfig
 from cpexplore.models.losses import LOSSES
 from cpexplore.models.ordinal import ANSWERS
@@ -56,8 +56,8 @@ class Variant:
     the skeleton alone."""
     features: str = "all"
     """``all``; ``selected`` by attribution; ``random`` (as many, drawn blindly);
-    ``shuffled`` (of another walk); ``legs``, all that need no keypoint of head, trunk
-    or arms."""
+    ``shuffled`` (of a walk drawn within the part, once in a while its own); ``legs``,
+    all that need no keypoint of head, trunk or arms."""
     offset: bool = True
     """Whether a fusion starts from a proportional-odds model of its features."""
     modality_dropout: bool = True
@@ -123,7 +123,20 @@ DEFAULT_MODELS = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CrossvalSpec:
-    """What is trained in every fold, and how."""
+    """What is trained in every fold, and how.
+
+    Raises
+    ------
+    ValueError
+        If a model is unknown.
+
+    Examples
+    --------
+    >>> models = ("speed_only", "skeleton", "fusion_late")
+    >>> spec = CrossvalSpec(models=models, fit=FitConfig(epochs=40))
+    >>> {name: variant.fusion for name, variant in spec.networks.items()}
+    {'skeleton': None, 'fusion_late': 'late'}
+    """
 
     models: tuple[str, ...] = DEFAULT_MODELS
     """Names from :data:`TABULAR` and :data:`VARIANTS`."""

@@ -23,6 +23,7 @@ from cpexplore.models.mixing import (
     LateHead,
     VectorMixer,
 )
+from cpexplore.models.modes import evaluating
 from cpexplore.models.ordinal import ANSWERS, OrdinalOffset, make_head
 
 FUSIONS = (
@@ -42,7 +43,22 @@ _CHUNKS = {"one_token": 1, "chunked": 16}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FusionConfig:
-    """Hyper-parameters of :class:`FusionClassifier`."""
+    """Hyper-parameters of :class:`FusionClassifier`.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, a number out of range, one width does not divide the
+        other, or ``offset`` does not go with ``answer``.
+
+    Examples
+    --------
+    >>> FusionConfig(fusion="late", modality_dropout=0.0).embed_dim
+    256
+    >>> FusionConfig(answer="corn")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: `offset` must be False for an answer that is ordered itself; got ...
+    """
 
     fusion: str = "cross_attention"
     """How the streams meet.
@@ -149,9 +165,12 @@ class FusionOutput(NamedTuple):
     logits: Tensor
     """(N, n_levels): the fused answer."""
     skeleton_logits: Tensor
-    """(N, n_levels): the answer of the skeleton stream alone."""
+    """(N, n_levels): the answer from the skeleton embedding alone."""
     clinical_logits: Tensor
-    """(N, n_levels): the answer of the clinical stream alone."""
+    """(N, n_levels): the answer from the clinical embedding alone, with its offset.
+
+    Where streams are mixed before the head, as by attention, the embedding of a stream
+    that asks has heard the other; in ``late``, ``concat`` and the like it has not."""
     f_s: Tensor
     """(N, embed_dim): the skeleton embedding."""
     f_c: Tensor
@@ -182,6 +201,19 @@ class FusionClassifier(nn.Module):
     until ``offset.load`` it says nothing. The offset has been fitted to the walks that
     the network learns from and is surer of them than of others. Fitting it without each
     child, as stacking does, was tried and gained nothing.
+
+    Examples
+    --------
+    Untrained and without a fitted offset it says nothing; NaN is missing:
+
+    >>> import torch
+    >>> names = {"keypoints": ("left_knee", "right_knee"), "features": ("speed_llps",)}
+    >>> model = FusionClassifier(FusionConfig(), **names).eval()
+    >>> maps, speed = torch.ones(2, 256, 2), torch.tensor([[1.1], [torch.nan]])
+    >>> model(maps, speed).softmax(dim=1).round(decimals=3)[1].tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    >>> dict(model.attention(maps, speed)["skeleton_asks"].sizes)
+    {'window': 2, 'keypoint': 2, 'feature': 1}
     """
 
     def __init__(
@@ -304,11 +336,8 @@ class FusionClassifier(nn.Module):
                 "'clinical_asks' to have keypoint-by-feature attention; got "
                 f"{self.config.fusion!r}."
             )
-        modes = [(module, module.training) for module in self.modules()]
-        self.eval()
-        weights = self.token_mixer.weights(*self.tokens(x, features))
-        for module, mode in modes:
-            module.training = mode
+        with evaluating(self):
+            weights = self.token_mixer.weights(*self.tokens(x, features))
         dims = {
             "skeleton_asks": ("window", "keypoint", "feature"),
             "clinical_asks": ("window", "feature", "keypoint"),

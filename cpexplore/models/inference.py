@@ -23,6 +23,16 @@ def fold_batch_norm(model: STGCN) -> STGCN:
     -------
     STGCN
         In evaluation mode, the same outputs up to rounding, about a tenth faster.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from cpexplore.models import STGCNConfig
+    >>> from cpexplore.skeleton import adjacency
+    >>> model = STGCN(STGCNConfig.preset("quick"), adjacency("coco_17")).eval()
+    >>> x = torch.rand(2, 3, 32, 17)
+    >>> torch.allclose(fold_batch_norm(model)(x), model(x), atol=1e-4)
+    True
     """
     folded = deepcopy(model).eval()
     with torch.no_grad():
@@ -88,7 +98,17 @@ def infer(
     Raises
     ------
     ValueError
-        If ``chunk`` is below 1.
+        If ``chunk`` is below 1 or the windows do not suit the model.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from cpexplore.models import STGCNConfig
+    >>> from cpexplore.skeleton import adjacency
+    >>> model = STGCN(STGCNConfig.preset("quick"), adjacency("coco_17"))
+    >>> logits = infer(model, torch.rand(6, 3, 32, 17))
+    >>> logits.shape, logits.requires_grad, model.training
+    (torch.Size([6, 4]), False, True)
     """
     check_range("chunk", chunk, low=1)
     folded = fold_batch_norm(model)

@@ -23,7 +23,7 @@ class LossConfig:
     """Weight of a level = its share to the power of minus this, 0 (none) to 1; not for
     ``logit_adjusted``, which allows for rare levels by itself."""
     label_smoothing: float = 0.1
-    """Share of a target spread over all levels by the cross-entropies, 0 to 0.5."""
+    """Share of a target that ``cross_entropy`` spreads over all levels, 0 to 0.5."""
     slope: float = 2.0
     """Decay of ``soft_ordinal`` targets per level of distance, > 0."""
     power: float = 2.0
@@ -59,6 +59,7 @@ def make_criterion(config: LossConfig, priors: Tensor) -> Criterion:
     per_example = LOSSES[config.name]
 
     def criterion(logits: Tensor, target: Tensor) -> Tensor:
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         weight = weights[target]
         losses = per_example(logits, target, config=config, shares=shares)
         return (weight * losses).sum() / weight.sum()
@@ -79,14 +80,14 @@ def logit_adjusted(
 ) -> Tensor:
     """Cross-entropy of logits to which the log shares of the levels are added.
 
-    The bare logits then answer as if all levels were equally frequent.
+    The bare logits then answer as if all levels were equally frequent. Labels are not
+    smoothed: towards equal shares it would tilt that answer to the rare levels.
 
     References
     ----------
     Menon et al., Long-tail learning via logit adjustment, ICLR 2021.
     """
-    adjusted = logits + shares.log()
-    return cross_entropy(adjusted, target, config=config, shares=shares)
+    return F.cross_entropy(logits + shares.log(), target, reduction="none")
 
 
 def soft_ordinal(
@@ -113,8 +114,11 @@ def cdw_ce(
     severity estimation, MIUA 2022.
     """
     distance = level_distance(target, logits.shape[1]).pow(config.power)
-    complement = (1 - logits.softmax(1)).clamp(min=1e-6)
-    return -(distance * complement.log()).sum(1)
+    # log(1 - p) from the other logits: 1 - p rounds to 0 where an answer is sure
+    itself = torch.eye(logits.shape[1], dtype=torch.bool, device=logits.device)
+    others = logits[:, None].masked_fill(itself, -torch.inf).logsumexp(2)
+    complement = others - logits.logsumexp(1, keepdim=True)
+    return -(distance * complement).sum(1)
 
 
 def emd(
@@ -131,7 +135,7 @@ def emd(
 
 
 def triplet(embedding: Tensor, target: Tensor, patient: Tensor) -> Tensor:
-    """Triplet loss with the hardest other child of the same and of another level.
+    """Triplet loss with the hardest window of another child and of another level.
 
     Parameters
     ----------
@@ -141,7 +145,7 @@ def triplet(embedding: Tensor, target: Tensor, patient: Tensor) -> Tensor:
         Level codes.
     patient : Tensor of int64, shape (N,)
         Patient codes. A positive is never the same child, which would reward
-        recognising people.
+        recognising people; a negative may be, at another level.
 
     Returns
     -------

@@ -62,6 +62,9 @@ class CrossMixer(nn.Module):
 class BottleneckMixer(nn.Module):
     """A few latents read both streams; both streams read the latents.
 
+    Differs from the paper: one layer, and the latents weigh the tokens of both streams
+    together, where the paper has several and averages what each stream makes of them.
+
     References
     ----------
     Nagrani et al., Attention bottlenecks for multimodal fusion, NeurIPS 2021.
@@ -168,6 +171,8 @@ class FiLMHead(nn.Module):
 
 class BilinearHead(nn.Module):
     """Products of both embeddings at low rank, beside the embeddings themselves.
+
+    Differs from the paper, which answers from the products alone.
 
     References
     ----------

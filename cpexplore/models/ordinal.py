@@ -10,6 +10,7 @@ from scipy import optimize
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cpexplore._validation import check_option
 from cpexplore.models.baselines import (
     FLOOR,
     STRENGTHS,
@@ -43,7 +44,13 @@ def make_head(
         One of :data:`ANSWERS`.
     at_zero : bool
         Whether its weights start at 0.
+
+    Raises
+    ------
+    ValueError
+        If there is no such answer.
     """
+    check_option("answer", answer, ANSWERS)
     heads = {"corn": CornHead, "proportional_odds": SeverityHead}
     head = heads.get(answer, nn.Linear)(width, n_levels)
     if at_zero:

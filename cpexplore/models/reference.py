@@ -26,6 +26,16 @@ _REFERENCE_NAMES = (
 def reference_name(name: str) -> str:
     """Translate a parameter name of the published code into ours.
 
+    Parameters
+    ----------
+    name : str
+        A key of the published code's state dict.
+
+    Returns
+    -------
+    str
+        A key of :class:`cpexplore.models.STGCN`'s; one of ours stays as it is.
+
     Examples
     --------
     >>> reference_name("st_gcn_networks.4.tcn.3.running_mean")
@@ -51,7 +61,21 @@ def load_reference_state(model: STGCN, state: Mapping[str, Any]) -> None:
     KeyError
         If a parameter is missing or superfluous.
     ValueError
-        If one has another shape.
+        If one has another number of values.
+
+    Examples
+    --------
+    The published head is a convolution called ``fcn``; the other weights are our own
+    here, whose names are understood too:
+
+    >>> import torch
+    >>> from cpexplore.models import STGCNConfig
+    >>> from cpexplore.skeleton import adjacency
+    >>> model = STGCN(STGCNConfig.preset("quick"), adjacency("coco_17"))
+    >>> state = {k: v for k, v in model.state_dict().items() if k != "head.weight"}
+    >>> load_reference_state(model, state | {"fcn.weight": torch.ones(4, 256, 1, 1)})
+    >>> model.head.weight.sum().item()
+    1024.0
     """
     own = model.state_dict()
     given = {reference_name(k): torch.as_tensor(v) for k, v in state.items()}

@@ -34,7 +34,19 @@ PRESETS: Mapping[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class STGCNConfig:
-    """Shape of :class:`STGCN`; the defaults are the published network."""
+    """Shape of :class:`STGCN`; the defaults are the published network.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or ``answer`` unknown.
+
+    Examples
+    --------
+    >>> quick = STGCNConfig.preset("quick", dropout=0.1)
+    >>> len(STGCNConfig().blocks), len(quick.blocks), quick.embed_dim
+    (10, 4, 256)
+    """
 
     n_classes: int = 4
     """Outputs of the head, >= 1."""
@@ -89,10 +101,14 @@ class STGCNConfig:
         **changes
             Fields to set otherwise.
 
+        Returns
+        -------
+        STGCNConfig
+
         Raises
         ------
         ValueError
-            If there is no such preset.
+            If there is no such preset, or a number is out of range.
         """
         check_option("preset", name, tuple(PRESETS))
         return replace(cls(**PRESETS[name]), **changes)
@@ -263,10 +279,13 @@ class STGCN(nn.Module):
 
     Examples
     --------
+    >>> import torch
     >>> from cpexplore.skeleton import adjacency
     >>> model = STGCN(STGCNConfig.preset("quick"), adjacency("body_25"))
     >>> model(torch.zeros(2, 3, 124, 25)).shape
     torch.Size([2, 4])
+    >>> model.embed(torch.zeros(2, 3, 124, 25)).shape  # f_s
+    torch.Size([2, 256])
     """
 
     adjacency: Tensor  # (K, V, V)

@@ -50,5 +50,18 @@ def read_audit(walk: xr.Dataset) -> list[dict[str, Any]]:
     -------
     list of dict
         One per step, with ``step`` and the step's own numbers; empty for a raw walk.
+
+    Examples
+    --------
+    >>> from cpexplore import datasets
+    >>> from cpexplore.preprocessing import clean, read_audit
+    >>> walk = datasets.sample_walk("sports2d")
+    >>> read_audit(walk)
+    []
+    >>> audit = read_audit(clean(walk))
+    >>> [record["step"] for record in audit]
+    ['mask', 'unswap', 'despike', 'fill', 'smooth', 'direction', 'passes', 'scale']
+    >>> audit[1]["swapped"]  # first frame, and the one after the last
+    [[134, 135]]
     """
     return json.loads(walk.attrs.get("cleaning_audit", "[]"))

@@ -20,7 +20,24 @@ from cpexplore.walks import is_cleaned, validate_walk
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CleanConfig:
-    """What counts as missing, outlying, swapped, a gap, noise and a pass."""
+    """What counts as missing, outlying, swapped, a gap, noise and a pass.
+
+    Raises
+    ------
+    ValueError
+        If a limit is out of range.
+
+    Examples
+    --------
+    >>> from cpexplore.preprocessing import CleanConfig
+    >>> config = CleanConfig(max_gap_s=0.2)
+    >>> config.cutoff_hz, config.digest() == CleanConfig().digest()
+    (6.0, False)
+    >>> CleanConfig(min_confidence=1.2)
+    Traceback (most recent call last):
+        ...
+    ValueError: `min_confidence` must be a finite number and >= 0 and <= 1; got 1.2.
+    """
 
     min_confidence: float = 0.3
     """Points below are missing, 0 to 1."""
@@ -77,6 +94,18 @@ def clean(walk: xr.Dataset, config: CleanConfig | None = None) -> xr.Dataset:
     ------
     ValueError
         If ``walk`` does not keep the walk contract.
+
+    Examples
+    --------
+    A real adult walks past the camera once, after 28 frames without anybody:
+
+    >>> from cpexplore import datasets
+    >>> from cpexplore.preprocessing import clean
+    >>> walk = clean(datasets.sample_walk("sports2d"))
+    >>> walk.sizes["bout"], int((walk["bout"] == -1).sum())
+    (1, 28)
+    >>> walk["scale_px"].values.round().tolist()  # leg length of the pass
+    [200.0]
     """
     if is_cleaned(walk):
         return walk

@@ -51,6 +51,22 @@ def despike(
 
     Points are judged in image coordinates: a camera that pans changes how fast they
     move, and with it, now and then, which one is a spike.
+
+    Examples
+    --------
+    A body that moves 10 px per frame; its left knee is 200 px off in one of them:
+
+    >>> import numpy as np
+    >>> from cpexplore.preprocessing import despike, mask_low_confidence
+    >>> from cpexplore.walks import make_walk
+    >>> position = np.zeros((31, 17, 2))
+    >>> position[..., 0] = 10.0 * np.arange(31)[:, None]
+    >>> position[15, 13, 0] += 200
+    >>> about = {"fps": 25, "keypoint_set": "coco_17", "walk_id": "w1"}
+    >>> walk = make_walk(position, np.ones((31, 17)), **about)
+    >>> kept = despike(mask_low_confidence(walk))["observed"].values
+    >>> np.argwhere(~kept).tolist()
+    [[15, 13]]
     """
     for name, value in (
         ("window_s", window_s),

@@ -28,6 +28,21 @@ def fill_gaps(walk: xr.Dataset, *, max_gap_s: float = 0.12) -> xr.Dataset:
     ------
     ValueError
         If ``max_gap_s`` is negative.
+
+    Examples
+    --------
+    At 25 Hz a gap of three frames is filled, one of four frames stays:
+
+    >>> import numpy as np
+    >>> from cpexplore.preprocessing import fill_gaps
+    >>> from cpexplore.walks import make_walk
+    >>> position = np.tile(10.0 * np.arange(30)[:, None, None], (1, 17, 2))
+    >>> position[5:8] = position[15:19] = np.nan
+    >>> about = {"fps": 25, "keypoint_set": "coco_17", "walk_id": "w1"}
+    >>> filled = fill_gaps(make_walk(position, np.ones((30, 17)), **about))
+    >>> x = filled["position"].values[:, 0, 0]
+    >>> x[4:9].round(3).tolist(), int(np.isnan(x).sum())
+    ([40.0, 50.0, 60.0, 70.0, 80.0], 4)
     """
     check_range("max_gap_s", max_gap_s, low=0)
     longest = frames_of(max_gap_s, walk.attrs["fps"], least=0)

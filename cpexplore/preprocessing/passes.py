@@ -58,6 +58,25 @@ def find_passes(
     exchanged the legs of a whole pass, which motion cannot show. It is not repaired.
 
     A recording whose hips are below its ankles has no pass: it was stored with y up.
+
+    Examples
+    --------
+    A walk past the camera and, as the way back, its mirror image; in the frames between
+    the two there is nobody:
+
+    >>> import numpy as np
+    >>> from itertools import groupby
+    >>> from cpexplore import datasets
+    >>> from cpexplore.preprocessing import find_direction, find_passes
+    >>> from cpexplore.walks import make_walk
+    >>> there = datasets.sample_walk("sports2d")
+    >>> xy = there["position"].values
+    >>> about = {"fps": 30, "keypoint_set": "blazepose_33", "walk_id": "w1"}
+    >>> both = np.concatenate([xy, xy * [-1, 1]])
+    >>> walk = make_walk(both, np.tile(there["confidence"], (2, 1)), **about)
+    >>> walk = find_passes(find_direction(walk))
+    >>> [number for number, _ in groupby(walk["bout"].values.tolist())]
+    [-1, 0, -1, 1]
     """
     check_range("max_out_of_plane", max_out_of_plane, low=0, inclusive=False)
     check_range("min_foot_share", min_foot_share, low=0, high=1)

@@ -29,6 +29,17 @@ def resample(walk: xr.Dataset, fps: float) -> xr.Dataset:
     ------
     ValueError
         If the walk has not been cleaned or ``fps`` is not positive.
+
+    Examples
+    --------
+    >>> from cpexplore import datasets
+    >>> from cpexplore.preprocessing import clean, resample
+    >>> walk = clean(datasets.sample_walk("sports2d"))
+    >>> slower = resample(walk, 25)
+    >>> walk.sizes["time"], slower.sizes["time"]
+    (166, 138)
+    >>> float(walk["time"][-1].round(2)), float(slower["time"][-1].round(2))
+    (5.5, 5.48)
     """
     check_range("fps", fps, low=0, inclusive=False)
     if not is_cleaned(walk):

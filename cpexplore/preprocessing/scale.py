@@ -23,6 +23,20 @@ def leg_length_px(walk: xr.Dataset) -> float:
     float
         Mean over the sides of the 90th percentile of thigh + shank; NaN where no leg
         of any length was seen.
+
+    Examples
+    --------
+    A thigh of 40 px and a shank of 35 px:
+
+    >>> import numpy as np
+    >>> from cpexplore.preprocessing import leg_length_px
+    >>> from cpexplore.walks import make_walk
+    >>> position = np.full((10, 17, 2), 100.0)
+    >>> position[:, [13, 14], 1] = 140  # knees
+    >>> position[:, [15, 16], 1] = 175  # ankles
+    >>> about = {"fps": 25, "keypoint_set": "coco_17", "walk_id": "w1"}
+    >>> leg_length_px(make_walk(position, np.ones((10, 17)), **about))
+    75.0
     """
     position, names = walk["position"].values, walk["keypoint"].values.tolist()
     return _scale(leg_lengths(position, names))
@@ -57,6 +71,22 @@ def scale_passes(walk: xr.Dataset) -> xr.Dataset:
     ------
     ValueError
         If the passes are not known.
+
+    Examples
+    --------
+    On the second pass the child is further away and looks smaller:
+
+    >>> import numpy as np
+    >>> from cpexplore.preprocessing import scale_passes
+    >>> from cpexplore.walks import make_walk
+    >>> position = np.full((20, 17, 2), 100.0)
+    >>> position[:, [13, 14], 1], position[:, [15, 16], 1] = 140, 175
+    >>> position[10:] *= 0.8
+    >>> about = {"fps": 25, "keypoint_set": "coco_17", "walk_id": "w1"}
+    >>> walk = make_walk(position, np.ones((20, 17)), **about)
+    >>> walk = walk.assign_coords(bout=("time", np.repeat([0, 1], 10)))
+    >>> scale_passes(walk)["scale_px"].values.round(1).tolist()
+    [75.0, 60.0]
     """
     check_after(walk, "bout", "find_passes")
     position, names = walk["position"].values, walk["keypoint"].values.tolist()

@@ -41,6 +41,29 @@ def smooth(walk: xr.Dataset, *, cutoff_hz: float = 6.0) -> xr.Dataset:
     ------
     ValueError
         If ``cutoff_hz`` is not positive.
+
+    Notes
+    -----
+    The factor 0.802 is that of an analogue filter. At a low frame rate the filter
+    passes a little more than it says: with 6 Hz the -3 dB point lies at 6.0 Hz for 100
+    frames per second, at 6.2 for 50, 6.4 for 30 and 6.6 for 25.
+
+    Examples
+    --------
+    At 100 frames per second a movement of 1 Hz is kept, one of 6 Hz comes out at 71 %
+    (-3 dB) and jitter of 20 Hz is gone:
+
+    >>> import numpy as np
+    >>> from cpexplore.preprocessing import smooth
+    >>> from cpexplore.walks import make_walk
+    >>> clock = np.arange(400) / 100
+    >>> position = np.zeros((400, 17, 2))
+    >>> position[:, :3, 0] = np.sin(2 * np.pi * np.outer(clock, [1, 6, 20]))
+    >>> about = {"fps": 100, "keypoint_set": "coco_17", "walk_id": "w1"}
+    >>> smoothed = smooth(make_walk(position, np.ones((400, 17)), **about))
+    >>> middle = smoothed["position"].values[100:300, :3, 0]
+    >>> (middle.std(axis=0) * np.sqrt(2)).round(2).tolist()
+    [1.0, 0.71, 0.01]
     """
     check_range("cutoff_hz", cutoff_hz, low=0, inclusive=False)
     nyquist = walk.attrs["fps"] / 2

@@ -70,6 +70,22 @@ def unswap_legs(
     whose difference of confidence is the usual one for its direction costs up to 1, one
     with the opposite difference down to 0. It never costs less, so that confidence
     decides between labels that motion holds for equal, and alone buys no swap.
+
+    Examples
+    --------
+    The legs of a real walk are exchanged in four frames and put back. Frame 134 was
+    swapped by the detector.
+
+    >>> import numpy as np
+    >>> from cpexplore import datasets
+    >>> from cpexplore.preprocessing import mask_low_confidence, read_audit, unswap_legs
+    >>> walk = mask_low_confidence(datasets.sample_walk("sports2d"))
+    >>> other = np.arange(33)
+    >>> other[23:] = other[23:].reshape(-1, 2)[:, ::-1].ravel()  # left leg, right leg
+    >>> xy = walk["position"].copy()
+    >>> xy[60:64] = xy.values[60:64][:, other]
+    >>> read_audit(unswap_legs(walk.assign(position=xy)))[-1]["swapped"]
+    [[60, 64], [134, 135]]
     """
     check_range("penalty", penalty, low=0)
     check_range("max_gap_s", max_gap_s, low=0)

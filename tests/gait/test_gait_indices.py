@@ -390,7 +390,7 @@ def test_bands_are_ready_to_draw():
 def test_a_reference_survives_the_disk(tmp_path):
     reference = schwartz_like()
     first = write_reference(reference, tmp_path / "a.npz")
-    second = write_reference(reference, tmp_path / "b.npz")
+    second = write_reference(reference, tmp_path / "new" / "b")
     assert first.read_bytes() == second.read_bytes()
     back = read_reference(first)
     np.testing.assert_allclose(back.mean, reference.mean, atol=0.03)
@@ -409,8 +409,14 @@ def test_wrong_files_are_named(tmp_path):
         read_reference(path)
     np.savez(path, nothing=np.zeros(2))
     message = f"`path` must be a file of `write_reference`; got '{path}': "
-    with pytest.raises(ValueError, match=re.escape(message)):
-        read_reference(path)
+    whole = write_reference(schwartz_like(), tmp_path / "whole.npz").read_bytes()
+    np.save(tmp_path / "array.npy", np.zeros(2))
+    array = (tmp_path / "array.npy").read_bytes()
+    for content in (None, whole[: len(whole) // 2], b"", array):
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(ValueError, match=re.escape(message)):
+            read_reference(path)
 
 
 def test_a_reference_needs_three_children():

@@ -77,3 +77,13 @@ def test_every_walk_of_a_store_is_checked(tmp_path, raw_walk):
     (problem,) = check_path(path)
     assert problem.where == f"{path}: b"
     assert problem.what == "has only 9 frames."
+
+
+def test_a_damaged_store_is_a_problem(tmp_path, raw_walk):
+    path = write_store(tmp_path / "s.zarr", [raw_walk("a")])
+    (path / "index.parquet").write_bytes(b"PAR1 and nothing more")
+    (problem,) = check_path(path)
+    assert problem.severity == "error"
+    assert str(problem).endswith(
+        "must be a walk store; its index is damaged. Write it again with `write_store`."
+    )

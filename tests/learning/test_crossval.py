@@ -80,6 +80,7 @@ def test_the_tables_of_the_run_are_complete(run, study):
 def test_models_that_may_know_the_level_do(run):
     accuracy = run.metrics[run.metrics["metric"] == "accuracy"].set_index("model")
     assert accuracy.loc["features_logit", "estimate"] > 0.8
+    assert accuracy.loc["fusion_cross_attention", "estimate"] > 0.8
     assert accuracy.loc["missingness_only", "estimate"] < 0.45
     assert accuracy.loc["majority", "estimate"] < 0.45
 
@@ -239,7 +240,8 @@ def test_repeats_use_other_splits(study, tmp_path):
         study.cohort, spec, out=tmp_path, repeats=2, **study_arguments(study)
     )
     assert sorted(run.oof["seed"].unique()) == [0, 1]
-    assert (run.metrics["n_walks"] == len(study.cohort)).all()
+    overall = run.metrics.query("level == 'all'")
+    assert (overall["n_walks"] == len(study.cohort)).all()
     by_seed = run.folds.sort_values(["seed", "walk_id"])["fold"].to_numpy()
     assert not np.array_equal(*np.split(by_seed, 2))
 
@@ -392,6 +394,19 @@ def test_features_of_other_walks_are_refused(study, tmp_path):
     )
     arguments = study_arguments(study) | {"features": renamed}
     with pytest.raises(ValueError, match=re.escape(message)):
+        cross_validate(study.cohort, study.spec, out=tmp_path, **arguments)
+
+
+def test_windows_of_nan_are_refused(study, tmp_path):
+    x = study.windows.x.copy()
+    x[3, 0, 0, 0] = np.nan
+    windows = replace(study.windows, x=x)
+    message = (
+        f"`windows` must be finite; 1 of {len(x)} are not, the first is of walk "
+        f"{str(study.windows.walk_id[3])!r}. Fill or drop them."
+    )
+    arguments = study_arguments(study) | {"windows": windows}
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         cross_validate(study.cohort, study.spec, out=tmp_path, **arguments)
 
 

@@ -112,11 +112,15 @@ def test_score_has_one_row_per_model_metric_and_level(rng, two_models):
         *("n_walks", "n_patients"),
     ]
     assert len(table) == 2 * (len(METRICS) + 4)
-    assert (table["n_walks"] == 60).all()
-    assert (table["n_patients"] == 30).all()
+    overall = table[table["level"] == "all"]
+    assert (overall["n_walks"] == 60).all()
+    assert (overall["n_patients"] == 30).all()
     assert (table["ci_low"] <= table["ci_high"]).all()
     recall = table[(table["metric"] == "recall") & (table["model"] == "a")]
     assert recall["level"].tolist() == list(gmfcs.LEVELS)
+    own = oof[oof["model"] == "a"].groupby("gmfcs", observed=False)
+    assert recall["n_walks"].tolist() == own["walk_id"].nunique().tolist()
+    assert recall["n_patients"].tolist() == own["patient_id"].nunique().tolist()
 
 
 def test_score_ignores_the_order_of_rows(rng, two_models):

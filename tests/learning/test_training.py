@@ -123,6 +123,14 @@ def test_a_checkpoint_of_another_recipe_is_refused(sets, tmp_path):
         fit(make_backbone(), others, inner=inner, config=config, checkpoint=file)
     with pytest.raises(ValueError, match=re.escape(message)):
         fit(make_backbone(), learn, inner=learn, config=config, checkpoint=file)
+    other = STGCN(replace(SMALL, dropout=0.9), adjacency("body_25"))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        fit(other, learn, inner=inner, config=config, checkpoint=file)
+    varied = {"augment": AUGMENT, "checkpoint": file}
+    with pytest.raises(ValueError, match=re.escape(message)):
+        fit(make_backbone(), learn, inner=inner, config=config, **varied)
+    frugal = STGCN(replace(SMALL, recompute=True), adjacency("body_25"))
+    fit(frugal, learn, inner=inner, config=config, checkpoint=file)
 
 
 def test_a_damaged_checkpoint_gives_one_clear_error(sets, tmp_path):
@@ -314,3 +322,29 @@ def test_training_that_diverges_is_stopped_and_leaves_no_checkpoint(sets, tmp_pa
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
         fit(make_backbone(), broken, inner=inner, config=CONFIG, checkpoint=file)
     assert not file.exists()
+
+
+def test_an_inner_window_of_nan_is_not_passed_over(sets):
+    learn, inner = sets
+    x = inner.x.clone()
+    x[0] = torch.nan
+    with pytest.raises(ValueError, match="inner, nan"):
+        fit(make_backbone(), learn, inner=replace(inner, x=x), config=CONFIG)
+
+
+def test_a_triplet_loss_needs_an_embedding(sets):
+    learn, inner = sets
+    config = replace(CONFIG, triplet=0.5)
+    sentence = (
+        "`config.triplet` must be 0 for a model without `embed(x)`; got 0.5 for Linear."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        fit(nn.Linear(3, 4), learn, inner=inner, config=config)
+
+
+def test_a_frozen_part_stays_frozen(sets):
+    model = make_backbone()
+    model.blocks.eval()
+    predict(model, sets[1])
+    assert model.training
+    assert not any(module.training for module in model.blocks.modules())

@@ -1,7 +1,6 @@
 """The fusion family: shapes, gradients, missing values, and what each variant is."""
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from torch import nn
 
 from cpexplore.models import STGCN, FusionClassifier, FusionConfig, STGCNConfig
 from cpexplore.models.fusion import FUSIONS
-from cpexplore.models.mixing import GatedAttention
+from cpexplore.models.mixing import HEADS, GatedAttention
 from cpexplore.models.ordinal import OrdinalLogit, OrdinalOffset
 from cpexplore.skeleton import adjacency, keypoint_set
 
@@ -264,4 +263,14 @@ def test_size_is_as_documented():
     names = keypoint_set("body_25").keypoints
     model = FusionClassifier(config, keypoints=names, features=features)
     assert 55_000 < sum(p.numel() for p in model.parameters()) < 70_000
-    assert replace(config, fusion="concat").fusion == "concat"
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_who_has_heard_the_other_stream_before_answering(fusion, batch):
+    model = make_fusion(fusion).eval()
+    open_gates(model)
+    maps, features = batch
+    before = model.outputs(maps, features).skeleton_logits
+    after = model.outputs(maps, features + 1).skeleton_logits
+    alone = fusion in HEADS or fusion == "clinical_asks"
+    assert torch.equal(before, after) == alone

@@ -36,7 +36,7 @@ def test_balanced_cross_entropy_is_torchs(balance):
 
 def test_logit_adjustment_adds_the_log_shares():
     logits, target = example()
-    config = LossConfig(label_smoothing=0.0)
+    config = LossConfig()  # whose smoothing is not for this loss
     result = logit_adjusted(logits, target, config=config, shares=PRIORS)
     proba = logits.exp() * PRIORS
     proba = proba / proba.sum(1, keepdim=True)
@@ -45,7 +45,7 @@ def test_logit_adjustment_adds_the_log_shares():
 
 def test_logit_adjustment_alone_makes_all_levels_count_alike():
     target = torch.arange(4).repeat_interleave((PRIORS * 100).round().long())
-    config = LossConfig(name="logit_adjusted", label_smoothing=0.0)
+    config = LossConfig(name="logit_adjusted")
     criterion = make_criterion(config, PRIORS)
     logits = torch.zeros(4, requires_grad=True)  # of windows that say nothing
 
@@ -77,6 +77,24 @@ def test_emd_is_the_squared_cumulative_error():
     config = LossConfig(name="emd")
     result = emd(proba.log(), torch.tensor([2]), config=config, shares=PRIORS)
     torch.testing.assert_close(result, torch.tensor([0.1**2 + 0.7**2 + 0.1**2]))
+
+
+@pytest.mark.parametrize("gap", [14.0, 30.0])
+def test_cdw_ce_pulls_at_answers_that_are_sure_and_wrong(gap):
+    logits = torch.tensor([[0.0, 0, 0, gap]], requires_grad=True)
+    criterion = make_criterion(LossConfig(name="cdw_ce"), PRIORS)
+    criterion(logits, torch.tensor([0])).backward()
+    torch.testing.assert_close(
+        logits.grad, torch.tensor([[-3.0, -3.0, -3.0, 9.0]]), atol=1e-3, rtol=0
+    )
+
+
+@pytest.mark.parametrize("name", list(LOSSES))
+def test_losses_are_computed_in_single_precision(name):
+    logits, target = example()
+    criterion = make_criterion(LossConfig(name=name), PRIORS)
+    rounded = logits.bfloat16()
+    assert criterion(rounded, target) == criterion(rounded.float(), target)
 
 
 @pytest.mark.parametrize("name", ["soft_ordinal", "cdw_ce", "emd"])

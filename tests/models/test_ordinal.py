@@ -96,4 +96,12 @@ def test_extreme_severities_stay_finite():
 def test_heads_answer_for_all_levels_from_as_many_numbers(answer, numbers):
     head = make_head(8, n_levels=4, answer=answer)
     assert head.weight.shape == (numbers, 8)
-    assert head(torch.randn(5, 8)).shape == (5, 4)
+    told = head(torch.randn(5, 8))
+    assert told.shape == (5, 4)
+    told.log_softmax(1)[:, 1].sum().backward()
+    assert all(p.grad.abs().sum() > 0 for p in head.parameters())
+
+
+def test_an_unknown_answer_is_refused():
+    with pytest.raises(ValueError, match="`answer` must be one of"):
+        make_head(8, n_levels=4, answer="conr")
