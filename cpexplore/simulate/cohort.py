@@ -51,6 +51,19 @@ class SimulatedWalks(Mapping[str, xr.Dataset]):
     ----------
     children : list of Child
         Whose ``walk_id`` are the keys.
+
+    Examples
+    --------
+    A walk is made when it is asked for, the child behind it is kept:
+
+    >>> from cpexplore.simulate import SimulatedWalks, td_children
+    >>> walks = SimulatedWalks(td_children(2, seed=0, speeds=("free",)))
+    >>> list(walks)
+    ['T0000_free', 'T0001_free']
+    >>> dict(walks["T0000_free"].sizes)
+    {'time': 682, 'keypoint': 25, 'space': 2}
+    >>> walks.child("T0000_free").device
+    'none'
     """
 
     def __init__(self, children: list[Child]) -> None:
@@ -69,11 +82,23 @@ class SimulatedWalks(Mapping[str, xr.Dataset]):
         return len(self._children)
 
     def child(self, walk_id: str) -> Child:
-        """Return the child behind a walk."""
+        """Return the child behind a walk.
+
+        Raises
+        ------
+        KeyError
+            If there is no such walk.
+        """
         return self._children[walk_id]
 
     def truth(self, walk_id: str) -> Truth:
-        """Simulate a walk again and return what really happened."""
+        """Simulate a walk again and return what really happened.
+
+        Raises
+        ------
+        KeyError
+            If there is no such walk.
+        """
         return simulate_walk(self._children[walk_id])[1]
 
 
@@ -92,6 +117,23 @@ def cohort_of(children: list[Child], *, name: str) -> Cohort:
     Cohort
         Walks are simulated when asked for; ``labels`` are what a gait laboratory would
         have measured.
+
+    Raises
+    ------
+    ValueError
+        If two children share a ``walk_id``.
+
+    Examples
+    --------
+    Two typical children at two speeds, and what a laboratory would have read (m/s):
+
+    >>> from cpexplore.simulate import cohort_of, td_children
+    >>> children = td_children(2, seed=0, speeds=("slow", "free"))
+    >>> cohort = cohort_of(children, name="typical")
+    >>> len(cohort), cohort.simulated
+    (4, True)
+    >>> cohort.labels["speed"].round(1).to_dict()
+    {'T0000_slow': 0.9, 'T0000_free': 1.2, 'T0001_slow': 0.9, 'T0001_free': 1.1}
     """
     rows = pd.DataFrame([_row(child) for child in children])
     return Cohort(
@@ -127,11 +169,27 @@ def preset_cohort(
     plant : str, optional
         Another plant than the preset's, see :data:`PLANTS`.
 
+    Returns
+    -------
+    Cohort
+        As :func:`cohort_of`.
+
     Raises
     ------
     ValueError
-        If there is no such preset, a world is asked of a planted cohort or a plant of
-        another one.
+        If there is no such preset, world or plant, a world is asked of a planted cohort
+        or a plant of another one, or there are too few patients.
+
+    Examples
+    --------
+    A small cohort like ``"demo"``: 13 visits of 8 patients, recorded in 25 keypoints.
+
+    >>> from cpexplore.simulate import preset_cohort
+    >>> cohort = preset_cohort("demo", n_patients=8, seed=0)
+    >>> cohort.name, len(cohort), cohort.index["patient_id"].nunique()
+    ('simulated-demo-standard-8-0', 13, 8)
+    >>> cohort.walk("P0000_V1").sizes["keypoint"]
+    25
     """
     check_option("name", name, tuple(PRESETS))
     check_option("world", world, WORLDS)
@@ -169,16 +227,33 @@ def planted_cohort(
     plant : str
         A key of :data:`PLANTS`, which says what carries the level and what distracts.
     n_patients : int
-        One walk each; levels are equally frequent.
+        At least 8, one walk each; levels are equally frequent.
     seed : int
         The same seed gives the same cohort.
     strength : float
         1 moves keypoints by at most 0.16 leg lengths.
 
+    Returns
+    -------
+    Cohort
+        As :func:`cohort_of`.
+
     Raises
     ------
     ValueError
         If the plant is unknown or a number out of range.
+
+    Examples
+    --------
+    The knees tell the level, the elbows only distract:
+
+    >>> from cpexplore.simulate import PLANTS, planted_cohort
+    >>> cohort = planted_cohort("knee_amplitude", n_patients=8)
+    >>> cohort.index["gmfcs"].value_counts().sort_index().to_dict()
+    {'I': 2, 'II': 2, 'III': 2, 'IV': 2}
+    >>> plant = PLANTS["knee_amplitude"]
+    >>> plant.carriers, plant.distractors
+    (('left_knee', 'right_knee'), ('left_elbow', 'right_elbow'))
     """
     children = planted_children(plant, n_patients, seed=seed, strength=strength)
     return cohort_of(children, name=f"planted-{plant}-{n_patients}-{seed}")

@@ -30,7 +30,20 @@ _TRUNK = ("neck", *_both("shoulder"))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plant:
-    """Where and how the level is planted."""
+    """Where and how the level is planted.
+
+    Examples
+    --------
+    In ``leg_phase`` the right leg tells the level and the left one distracts; in
+    ``level_specific`` level III sits in the trunk:
+
+    >>> from cpexplore.simulate import PLANTS
+    >>> plant = PLANTS["leg_phase"]
+    >>> plant.kind, plant.carriers[0], plant.distractors[0]
+    ('phase', 'right_knee', 'left_knee')
+    >>> PLANTS["level_specific"].by_level["III"]
+    ('neck', 'left_shoulder', 'right_shoulder')
+    """
 
     carriers: tuple[str, ...]
     """Keypoints that tell the level (all of them, where it depends on the level)."""

@@ -19,7 +19,21 @@ _DEVICES = ("none", "crutches", "walker")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limb:
-    """How one leg walks."""
+    """How one leg walks.
+
+    Examples
+    --------
+    A child with a crouched left leg and a typical right one, by the least knee flexion
+    (deg) in stance:
+
+    >>> from dataclasses import replace
+    >>> from cpexplore.simulate import Limb, simulate_walk, td_children
+    >>> child = td_children(1, seed=0, speeds=("free",))[0]
+    >>> child = replace(child, limbs=(Limb(pattern="crouch", weight=1.0), Limb()))
+    >>> truth = simulate_walk(child)[1]
+    >>> truth.parameters.filter(like="knee").round(0).to_dict()
+    {'knee_min_stance_left_deg': 27.0, 'knee_min_stance_right_deg': 3.0}
+    """
 
     pattern: str = "crouch"
     """One of :data:`cpexplore.simulate.curves.PATTERNS`."""

@@ -85,6 +85,25 @@ def simulate_walk(
         The raw walk (BODY_25, px, missing = NaN with confidence 0) and what really
         happened. The same child gives the same bytes, whatever the number of threads:
         linear algebra uses one.
+
+    Raises
+    ------
+    KeyError
+        If the pattern of a limb is unknown.
+
+    Examples
+    --------
+    The child walked as fast as it wanted to (m/s); the detector missed some points:
+
+    >>> from cpexplore.simulate import simulate_walk, td_children
+    >>> child = td_children(1, seed=0, speeds=("free",))[0]
+    >>> walk, truth = simulate_walk(child)
+    >>> dict(walk.sizes)
+    {'time': 682, 'keypoint': 25, 'space': 2}
+    >>> round(child.speed_mps, 1), float(truth.parameters["speed_mps"].round(1))
+    (1.3, 1.3)
+    >>> bool(walk["position"].isnull().any()), bool(truth.clean.isnull().any())
+    (True, False)
     """
     with threadpool_limits(limits=1):
         return _walk_and_truth(child, camera)

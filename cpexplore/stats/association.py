@@ -75,12 +75,29 @@ def associate(
     TypeError
         If a feature is not numeric or the outcome has no order.
     ValueError
-        If tables do not match or the outcome has fewer than two levels.
+        If tables do not match, the outcome has fewer than two levels, ``families``
+        lacks a feature, ``method`` is unknown or a number is out of range.
 
     Notes
     -----
     One test is declared primary whatever the method: the patient permutation of the
     rank correlation, see :func:`cpexplore.stats.permutation.permutation_p`.
+
+    Examples
+    --------
+    The speed of simulated children falls with the level, their height does not:
+
+    >>> from dataclasses import asdict
+    >>> import pandas as pd
+    >>> from cpexplore import gmfcs, simulate, stats
+    >>> children = simulate.draw_children(60, seed=0)
+    >>> walks = pd.DataFrame(map(asdict, children)).set_index("walk_id")
+    >>> walks["gmfcs"] = gmfcs.as_levels(walks["gmfcs"])
+    >>> table = stats.associate(walks[["speed_mps", "height_m"]], walks, rng=0)
+    >>> table[["feature", "estimate", "n_rows", "n_patients"]].round(1)
+         feature  estimate  n_rows  n_patients
+    0  speed_mps      -0.6     105          60
+    1   height_m       0.1     105          60
     """
     check_option("method", method, ("spearman", "kendall"))
     check_range("ci_level", ci_level, low=0, high=1, inclusive=False)

@@ -63,7 +63,8 @@ def compare_curves(
     TypeError
         If the outcome has no order.
     ValueError
-        If dims do not match or the outcome has fewer than two levels.
+        If dims do not match, ``index`` lacks a walk, the outcome has fewer than two
+        levels or a number is out of range.
 
     Notes
     -----
@@ -83,6 +84,28 @@ def compare_curves(
 
     Maris E., Oostenveld R. (2007). Nonparametric statistical testing of EEG- and
     MEG-data. J Neurosci Methods 164, 177-190.
+
+    Examples
+    --------
+    Made curves: the knee (deg) bends less in swing at higher levels, and alike
+    elsewhere:
+
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import xarray as xr
+    >>> from cpexplore import stats
+    >>> walks, level = [f"W{n:02d}" for n in range(15)], np.repeat([1, 2, 3], 5)
+    >>> phase = np.arange(0, 100, 10)
+    >>> knee = np.where(phase // 20 == 3, 70 - 10 * level[:, None], 20)
+    >>> curves = xr.Dataset(
+    ...     {"knee": (("walk", "phase"), knee)}, {"walk": walks, "phase": phase}
+    ... )
+    >>> index = pd.DataFrame({"patient_id": walks, "gmfcs": level}, index=walks)
+    >>> table = stats.compare_curves(curves, index, n_permutations=199, rng=0)
+    >>> table.loc[table["cluster"] > 0, ["curve", "phase", "estimate", "cluster"]]
+      curve  phase  estimate  cluster
+    6  knee     60      -1.0        1
+    7  knee     70      -1.0        1
     """
     check_range("threshold", threshold, low=0, high=1, inclusive=False)
     generator = np.random.default_rng(rng)
@@ -161,6 +184,28 @@ def level_curves(
     ------
     TypeError, ValueError
         As :func:`compare_curves`.
+
+    Examples
+    --------
+    Made curves of a knee (deg) that bends less in swing at higher levels:
+
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> import xarray as xr
+    >>> from cpexplore import stats
+    >>> walks, level = [f"W{n:02d}" for n in range(15)], np.repeat([1, 2, 3], 5)
+    >>> phase = np.arange(0, 100, 10)
+    >>> knee = np.where(phase // 20 == 3, 70 - 10 * level[:, None], 20)
+    >>> curves = xr.Dataset(
+    ...     {"knee": (("walk", "phase"), knee)}, {"walk": walks, "phase": phase}
+    ... )
+    >>> index = pd.DataFrame({"patient_id": walks, "gmfcs": level}, index=walks)
+    >>> table = stats.level_curves(curves, index, n_resamples=100, rng=0)
+    >>> table.loc[table["phase"] == 70, ["level", "estimate", "n_patients"]]
+       level  estimate  n_patients
+    7      1      60.0           5
+    17     2      50.0           5
+    27     3      40.0           5
     """
     check_range("ci_level", ci_level, low=0, high=1, inclusive=False)
     generator = np.random.default_rng(rng)

@@ -62,12 +62,28 @@ def trend(
     TypeError
         If a feature is not numeric or the outcome has no order.
     ValueError
-        If tables do not match or the outcome has fewer than two levels.
+        If tables do not match, the outcome has fewer than two levels or ``families``
+        lacks a feature.
 
     References
     ----------
     Jonckheere A. R. (1954). A distribution-free k-sample test against ordered
     alternatives. Biometrika 41, 133-145.
+
+    Examples
+    --------
+    Nine children, three of each level, walk the slower the higher the level:
+
+    >>> import pandas as pd
+    >>> from cpexplore import gmfcs, stats
+    >>> walks = [f"W{n}" for n in range(9)]
+    >>> levels = gmfcs.as_levels([1, 1, 1, 2, 2, 2, 3, 3, 3])
+    >>> index = pd.DataFrame({"patient_id": walks, "gmfcs": levels}, index=walks)
+    >>> speed = [1.4, 1.3, 1.1, 1.2, 1.0, 0.9, 0.8, 0.7, 0.6]
+    >>> table = stats.trend(pd.DataFrame({"speed": speed}, index=walks), index)
+    >>> table[["feature", "estimate", "n_rows"]].round(1)
+      feature  estimate  n_rows
+    0   speed      -2.8       9
     """
     sample = _children(features, index, outcome=outcome, groups=groups)
     return _test_table(sample, _jonckheere, families, method="jonckheere_terpstra")
@@ -103,6 +119,23 @@ def kruskal(
     ----------
     Tomczak M., Tomczak E. (2014). The need to report effect size estimates revisited.
     Trends in Sport Sciences 21, 19-25.
+
+    Examples
+    --------
+    Level II steps fastest (steps/min) and I and III are alike: the levels differ
+    without a trend:
+
+    >>> import pandas as pd
+    >>> from cpexplore import gmfcs, stats
+    >>> walks = [f"W{n}" for n in range(9)]
+    >>> levels = gmfcs.as_levels([1, 1, 1, 2, 2, 2, 3, 3, 3])
+    >>> index = pd.DataFrame({"patient_id": walks, "gmfcs": levels}, index=walks)
+    >>> cadence = [100, 103, 105, 120, 122, 124, 101, 102, 106]
+    >>> features = pd.DataFrame({"cadence": cadence}, index=walks)
+    >>> for test in (stats.kruskal, stats.trend):
+    ...     print(test.__name__, test(features, index).loc[0, "estimate"].round(1))
+    kruskal 0.7
+    trend 0.1
     """
     sample = _children(features, index, outcome=outcome, groups=groups)
     return _test_table(
@@ -148,12 +181,31 @@ def pairwise(
     Raises
     ------
     TypeError, ValueError
-        As :func:`trend`.
+        As :func:`trend`; a ValueError also if a number is out of range.
 
     References
     ----------
     Cliff N. (1993). Dominance statistics. Psychological Bulletin 114, 494-509.
     Dunn O. J. (1964). Multiple comparisons using rank sums. Technometrics 6, 241-252.
+
+    Examples
+    --------
+    Fifteen children, five of each level; the speeds (m/s) of I and II overlap:
+
+    >>> import pandas as pd
+    >>> from cpexplore import gmfcs, stats
+    >>> walks = [f"W{n:02d}" for n in range(15)]
+    >>> levels = gmfcs.as_levels([1] * 5 + [2] * 5 + [3] * 5)
+    >>> index = pd.DataFrame({"patient_id": walks, "gmfcs": levels}, index=walks)
+    >>> speed = [1.4, 1.3, 1.2, 1.1, 1.0] + [1.3, 1.2, 1.1, 1.0, 0.9]
+    >>> speed += [0.8, 0.7, 0.6, 0.5, 0.4]
+    >>> features = pd.DataFrame({"speed": speed}, index=walks)
+    >>> table = stats.pairwise(features, index, rng=0)
+    >>> table[["level", "other", "estimate"]].round(2)
+      level other  estimate
+    0     I    II     -0.36
+    1     I   III     -1.00
+    2    II   III     -1.00
     """
     check_range("ci_level", ci_level, low=0, high=1, inclusive=False)
     sample = _children(features, index, outcome=outcome, groups=groups)
@@ -189,7 +241,7 @@ def cliffs_delta(lower: np.ndarray, higher: np.ndarray) -> float:
     Parameters
     ----------
     lower, higher : arrays of shape (child,)
-        Finite values of two independent groups.
+        Finite values of two independent groups, at least one each.
 
     Returns
     -------
@@ -198,6 +250,8 @@ def cliffs_delta(lower: np.ndarray, higher: np.ndarray) -> float:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cpexplore.stats import cliffs_delta
     >>> cliffs_delta(np.array([1, 2]), np.array([2, 3]))
     0.75
     """

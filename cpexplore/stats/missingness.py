@@ -74,7 +74,28 @@ def missingness(
     TypeError
         If a feature is not numeric or the outcome has no order.
     ValueError
-        If tables do not match or the outcome has fewer than two levels.
+        If tables do not match, the outcome has fewer than two levels, ``families``
+        lacks a feature or a number is out of range.
+
+    Examples
+    --------
+    The knee was lost in one of two walks at level II and in both at level III:
+
+    >>> import pandas as pd
+    >>> from cpexplore import gmfcs
+    >>> from cpexplore.stats.missingness import missingness
+    >>> walks = [f"W{n}" for n in range(6)]
+    >>> knee = [10.0, 12.0, 15.0, None, None, None]
+    >>> index = pd.DataFrame({"patient_id": list("ABCDEF")}, index=walks)
+    >>> index["gmfcs"] = gmfcs.as_levels([1, 1, 2, 2, 3, 3])
+    >>> features = pd.DataFrame({"knee": knee}, index=walks)
+    >>> table = missingness(features, index, rng=0)
+    >>> table[["level", "estimate", "n_missing"]]
+      level  estimate  n_missing
+    0     I       0.0          0
+    1    II       0.5          1
+    2   III       1.0          2
+    3   all       0.5          3
     """
     check_range("ci_level", ci_level, low=0, high=1, inclusive=False)
     check_families(families, features)
@@ -157,7 +178,8 @@ def imputed_effects(
     Raises
     ------
     TypeError, ValueError
-        As :func:`cpexplore.stats.ordinal_effects`.
+        As :func:`cpexplore.stats.ordinal_effects`; a ValueError also if
+        ``n_imputations`` < 2.
 
     Notes
     -----
@@ -166,6 +188,25 @@ def imputed_effects(
     the t distribution of Barnard and Rubin (1999) for few children. Missing at random
     given these is assumed, which no data can show; if the result differs from the
     complete rows, missing values matter.
+
+    Examples
+    --------
+    Simulated children, every fourth speed removed: faster walks still go with lower
+    odds of a higher level.
+
+    >>> from dataclasses import asdict
+    >>> import pandas as pd
+    >>> from cpexplore import gmfcs, simulate, stats
+    >>> children = simulate.draw_children(60, seed=0)
+    >>> walks = pd.DataFrame(map(asdict, children)).set_index("walk_id")
+    >>> walks["gmfcs"] = gmfcs.as_levels(walks["gmfcs"])
+    >>> walks.loc[walks.index[::4], "speed_mps"] = None
+    >>> features = walks[["speed_mps", "cadence_spm"]]
+    >>> table = stats.imputed_effects(features, walks, n_imputations=2)
+    >>> table.assign(below_1=table["estimate"] < 1)[["feature", "n_missing", "below_1"]]
+           feature  n_missing  below_1
+    0    speed_mps         27     True
+    1  cadence_spm          0     True
     """
     check_range("n_imputations", n_imputations, low=2)
     check_families(families, features)

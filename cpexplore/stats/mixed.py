@@ -60,8 +60,8 @@ def mixed_effects(
     TypeError
         If a feature is not numeric or the outcome has no order.
     ValueError
-        If tables do not match, the outcome has fewer than two levels or a covariate
-        is unknown.
+        If tables do not match, the outcome has fewer than two levels, a covariate is
+        unknown, ``families`` lacks a feature or ``ci_level`` is out of range.
 
     Notes
     -----
@@ -82,6 +82,21 @@ def mixed_effects(
     Schluchter M. D., Elashoff J. T. (1990). Small-sample adjustments to tests with
     unbalanced repeated measures assuming several covariance structures. J Stat Comput
     Simul 37, 69-87.
+
+    Examples
+    --------
+    Two walks each of six children; speeds have the mean 1.2 m/s at I and 0.8 at II:
+
+    >>> import pandas as pd
+    >>> from cpexplore import gmfcs, stats
+    >>> walks = [f"W{n:02d}" for n in range(12)]
+    >>> speed = [1.2, 1.4, 1.1, 1.3, 1.0, 1.2, 0.8, 1.0, 0.7, 0.9, 0.6, 0.8]
+    >>> index = pd.DataFrame({"patient_id": list("AABBCCDDEEFF")}, index=walks)
+    >>> index["gmfcs"] = gmfcs.as_levels([1] * 6 + [2] * 6)
+    >>> table = stats.mixed_effects(pd.DataFrame({"speed": speed}, index=walks), index)
+    >>> table.loc[[1], ["contrast", "estimate", "df"]].round(2)
+      contrast  estimate  df
+    1   II - I      -0.4   4
     """
     check_range("ci_level", ci_level, low=0, high=1, inclusive=False)
     check_families(families, features)

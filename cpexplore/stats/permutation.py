@@ -58,7 +58,8 @@ def permutation_p(
     TypeError
         If the outcome has categories without order.
     ValueError
-        If the lengths differ, or a group or an outcome is missing.
+        If shapes or lengths do not match, a group or an outcome is missing, or
+        ``n_permutations`` < 1.
 
     Notes
     -----
@@ -66,6 +67,20 @@ def permutation_p(
     with the ranks of the outcome among all rows: Spearman's rho where nothing is
     missing. Missing values stay with the feature, so their pattern may differ by
     patient.
+
+    Examples
+    --------
+    Eight children, one walk each; speed (m/s) falls with the level, the second feature
+    is constant:
+
+    >>> import numpy as np
+    >>> from cpexplore.stats import permutation_p
+    >>> level = [1, 1, 1, 2, 2, 3, 3, 4]
+    >>> speed = [1.4, 1.3, 1.2, 1.1, 1.0, 0.8, 0.7, 0.4]
+    >>> X = np.column_stack([speed, np.ones(8)])
+    >>> p_speed, p_constant = permutation_p(X, level, groups=list("ABCDEFGH"), rng=0)
+    >>> bool(p_speed < 0.05), float(p_constant)
+    (True, nan)
     """
     X, y = matrix_and_outcome(X, y)
     patients, _ = group_codes(groups)

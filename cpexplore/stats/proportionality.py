@@ -60,6 +60,24 @@ def threshold_effects(
     Mancl L. A., DeRouen T. A. (2001). A covariance estimator for GEE with improved
     small-sample properties. Biometrics 57, 126-134: each patient's residuals are
     taken from the model without them, since few children are at the rare levels.
+
+    Examples
+    --------
+    The speed of simulated children tells I from the rest less well than it tells IV
+    from the rest:
+
+    >>> from dataclasses import asdict
+    >>> import pandas as pd
+    >>> from cpexplore import gmfcs, simulate, stats
+    >>> children = simulate.draw_children(60, seed=0)
+    >>> walks = pd.DataFrame(map(asdict, children)).set_index("walk_id")
+    >>> walks["gmfcs"] = gmfcs.as_levels(walks["gmfcs"])
+    >>> table = stats.threshold_effects(walks[["speed_mps"]], walks)
+    >>> table[["threshold", "estimate", "n_patients"]].round(2)
+       threshold  estimate  n_patients
+    0    above I      0.40          60
+    1   above II      0.12          60
+    2  above III      0.07          60
     """
     check_range("ci_level", ci_level, low=0, high=1, inclusive=False)
     check_families(families, features)
@@ -129,6 +147,23 @@ def brant(
 
     Stiger T. R., Barnhart H. X., Williamson J. M. (1999). Testing proportionality in
     the proportional odds model fitted with GEE. Statistics in Medicine 18, 1419-1433.
+
+    Examples
+    --------
+    Simulated children at four levels, hence three thresholds; a chi-squared below 5.99
+    with two degrees of freedom is compatible with one odds ratio (5 %):
+
+    >>> from dataclasses import asdict
+    >>> import pandas as pd
+    >>> from cpexplore import gmfcs, simulate, stats
+    >>> children = simulate.draw_children(60, seed=0)
+    >>> walks = pd.DataFrame(map(asdict, children)).set_index("walk_id")
+    >>> walks["gmfcs"] = gmfcs.as_levels(walks["gmfcs"])
+    >>> table = stats.brant(walks[["speed_mps", "height_m"]], walks)
+    >>> table[["feature", "df", "estimate"]].round(1)
+         feature  df  estimate
+    0  speed_mps   2       4.3
+    1   height_m   2       1.4
     """
     check_families(families, features)
     sample = make_sample(features, index, outcome=outcome, groups=groups)

@@ -125,6 +125,26 @@ def severity_tables(
         If a feature is not numeric or the outcome has no order.
     ValueError
         If tables do not match, a covariate is unknown or a number is out of range.
+
+    Examples
+    --------
+    One feature of simulated children. Few resamples are enough for the estimate alone:
+
+    >>> from dataclasses import asdict
+    >>> import pandas as pd
+    >>> from cpexplore import gmfcs, simulate, stats
+    >>> children = simulate.draw_children(60, seed=0)
+    >>> walks = pd.DataFrame(map(asdict, children)).set_index("walk_id")
+    >>> walks["gmfcs"] = gmfcs.as_levels(walks["gmfcs"])
+    >>> few = {"n_resamples": 20, "n_permutations": 19}
+    >>> tables = stats.severity_tables(walks[["speed_mps"]], walks, **few)
+    >>> float(tables["association"].loc[0, "estimate"].round(1))
+    -0.6
+    >>> asked = tables["questions"].set_index("table")
+    >>> asked.loc[["pairwise", "mixed_model"], "n_tests"].to_dict()
+    {'pairwise': 6, 'mixed_model': 4}
+    >>> asked.loc["redundancy", "problem"]
+    '`features` must have at least two columns that vary; got 1.'
     """
     adjustments = adjustments or {}
     check_columns(index, [outcome, groups], name="index")

@@ -33,8 +33,27 @@ def redundancy(features: pd.DataFrame, *, threshold: float = 0.7) -> pd.DataFram
 
     Raises
     ------
+    TypeError
+        If a feature is not numeric.
     ValueError
-        If ``threshold`` is outside 0 to 1 or fewer than two features vary.
+        If ``threshold`` is outside 0 to 1, a name comes twice or fewer than two
+        features vary.
+
+    Examples
+    --------
+    A speed in m/s and in km/h say the same, the age (years) something else:
+
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from cpexplore.stats.redundancy import redundancy
+    >>> speed, age = np.array([1.3, 1.1, 1.2, 0.8, 0.9, 0.5]), [7, 12, 5, 9, 14, 8]
+    >>> features = pd.DataFrame({"m_s": speed, "km_h": 3.6 * speed, "age": age})
+    >>> table = redundancy(features)
+    >>> table[["feature", "nearest", "rho", "vif", "cluster"]].round(2)
+      feature nearest   rho   vif  cluster
+    0     m_s    km_h  1.00   inf        1
+    1    km_h     m_s  1.00   inf        1
+    2     age     m_s -0.43  1.05        2
     """
     check_range("threshold", threshold, low=0, high=1)
     check_features(features)
@@ -82,6 +101,8 @@ def variance_inflation(correlation: np.ndarray) -> np.ndarray:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cpexplore.stats import variance_inflation
     >>> variance_inflation(np.array([[1.0, 0.6], [0.6, 1.0]])).round(4).tolist()
     [1.5625, 1.5625]
     """

@@ -48,7 +48,7 @@ def icc(
     features : pandas.DataFrame of shape (walk, feature)
         Index ``walk_id``; NaN where not computable.
     index : pandas.DataFrame
-        Index ``walk_id`` with the columns ``groups`` and ``occasion``.
+        Index ``walk_id`` with the columns ``groups`` and, if given, ``occasion``.
     groups : str
         The column that names the patient.
     occasion : str, optional
@@ -74,8 +74,11 @@ def icc(
 
     Raises
     ------
+    TypeError
+        If a feature is not numeric.
     ValueError
-        If a column or a walk is missing from ``index``.
+        If a column or a walk is missing from ``index``, a walk comes twice or a number
+        is out of range.
 
     Notes
     -----
@@ -91,6 +94,20 @@ def icc(
     ----------
     McGraw K. O., Wong S. P. (1996). Forming inferences about some intraclass
     correlation coefficients. Psychological Methods 1, 30-46.
+
+    Examples
+    --------
+    Two walks each of five children; the second is 2 deg more, children differ by 10:
+
+    >>> import pandas as pd
+    >>> from cpexplore.stats import icc
+    >>> walks = [f"W{n}" for n in range(10)]
+    >>> knee = [10, 12, 20, 22, 30, 32, 40, 42, 50, 52]
+    >>> index = pd.DataFrame({"patient_id": list("AABBCCDDEE")}, index=walks)
+    >>> table = icc(pd.DataFrame({"knee": knee}, index=walks), index, rng=0)
+    >>> table[["feature", "estimate", "sem", "mdc95"]].round(2)
+      feature  estimate   sem  mdc95
+    0    knee      0.99  1.41   3.92
     """
     check_range("ci_level", ci_level, low=0, high=1, inclusive=False)
     keys = [groups] if occasion is None else [groups, occasion]

@@ -45,6 +45,7 @@ def cluster_weights(
 
     Examples
     --------
+    >>> from cpexplore.stats import cluster_weights
     >>> cluster_weights(["a", "b", "a", "c"], n_resamples=2, rng=0).tolist()
     [[0, 2, 0, 1], [3, 0, 3, 0]]
     """
@@ -77,6 +78,7 @@ def percentile_interval(
 
     Examples
     --------
+    >>> from cpexplore.stats import percentile_interval
     >>> low, high = percentile_interval(range(101), ci_level=0.5)
     >>> float(low), float(high)
     (25.0, 75.0)
@@ -131,13 +133,26 @@ def cluster_bootstrap(
     TypeError
         If the outcome has categories without order.
     ValueError
-        If the lengths differ, a group is missing or the statistic is unknown.
+        If shapes or lengths do not match, a group is missing, the statistic is unknown
+        or ``n_resamples`` < 1.
 
     Notes
     -----
     The rank of a value in the resample with row weights w is the weight below it plus
     half of (the weight at it + 1), its midrank among the copies. Sorting once per
     feature makes a resample one cumulative sum.
+
+    Examples
+    --------
+    A feature that falls by 10 with every level has the same rho in every resample:
+
+    >>> import numpy as np
+    >>> from cpexplore.stats import cluster_bootstrap
+    >>> level = np.array([1, 1, 1, 2, 2, 3, 3, 4])
+    >>> X, patients = 50 - 10 * level[:, None], list("AABCDEFF")
+    >>> found = cluster_bootstrap(X, level, groups=patients, n_resamples=100, rng=0)
+    >>> found.shape, float(np.nanmin(found).round(3)), float(np.nanmax(found).round(3))
+    ((100, 1), -1.0, -1.0)
     """
     check_option("statistic", statistic, tuple(_STATISTICS))
     X, y = matrix_and_outcome(X, y)

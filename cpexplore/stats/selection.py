@@ -55,7 +55,7 @@ def stability_selection(
     n_features : int
         How many features each half of the patients may choose.
     threshold : float
-        Frequency, above 0.5 to 1, from which a feature counts as selected.
+        Frequency, 0.51 to 1, from which a feature counts as selected.
     n_halves : int
         Number of random halves of the patients.
     seed : int
@@ -89,6 +89,24 @@ def stability_selection(
     ----------
     Meinshausen N., Buehlmann P. (2010). Stability selection. J R Stat Soc B 72,
     417-473.
+
+    Examples
+    --------
+    If one feature of simulated children may be chosen it is the speed:
+
+    >>> from dataclasses import asdict
+    >>> import pandas as pd
+    >>> from cpexplore import gmfcs, simulate, stats
+    >>> children = simulate.draw_children(60, seed=0)
+    >>> walks = pd.DataFrame(map(asdict, children)).set_index("walk_id")
+    >>> walks["gmfcs"] = gmfcs.as_levels(walks["gmfcs"])
+    >>> features = walks[["height_m", "speed_mps", "cadence_spm"]]
+    >>> table = stats.stability_selection(features, walks, n_features=1, n_halves=10)
+    >>> table[["feature", "selected"]]
+           feature  selected
+    0     height_m     False
+    1    speed_mps      True
+    2  cadence_spm     False
     """
     check_range("n_features", n_features, low=1)
     check_range("threshold", threshold, low=0.51, high=1)
