@@ -45,6 +45,22 @@ class Cohort:
 
     The walks are fetched by id and may be generated or read only then; the order of
     rows never matters.
+
+    Raises
+    ------
+    ValueError
+        If ``index`` is no valid cohort index or ``walks`` lacks a walk of it.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from cpexplore import datasets
+    >>> walk = datasets.sample_walk("sports2d")  # a real healthy adult, no GMFCS level
+    >>> row = {"patient_id": "adult", "fps": 30.0, "n_frames": walk.sizes["time"]}
+    >>> row |= {"simulated": 0, "source": walk.attrs["source"]}
+    >>> cohort = Cohort(index=make_index(pd.DataFrame(row, ["w1"])), walks={"w1": walk})
+    >>> len(cohort), len(cohort.labelled()), cohort.simulated
+    (1, 0, False)
     """
 
     index: pd.DataFrame
@@ -73,6 +89,15 @@ class Cohort:
     def walk(self, walk_id: str) -> xr.Dataset:
         """Fetch one walk.
 
+        Parameters
+        ----------
+        walk_id : str
+            A name in ``index``.
+
+        Returns
+        -------
+        xarray.Dataset
+
         Raises
         ------
         KeyError
@@ -87,6 +112,16 @@ class Cohort:
 
     def select(self, walk_ids: Iterable[str]) -> "Cohort":
         """Keep these walks, in this order.
+
+        Parameters
+        ----------
+        walk_ids : iterable of str
+            Names in ``index``.
+
+        Returns
+        -------
+        Cohort
+            A new one; the walks themselves are shared.
 
         Raises
         ------
@@ -133,6 +168,16 @@ class Cohort:
             The set that the network sees.
         n_jobs : int
             Processes; see :class:`joblib.Parallel`.
+
+        Returns
+        -------
+        Windows
+            In the order of ``index``.
+
+        Raises
+        ------
+        ValueError
+            If a number is out of range, the keypoint set unknown or a walk invalid.
         """
         config = WindowConfig(
             length=length,
@@ -150,12 +195,27 @@ def make_index(rows: pd.DataFrame) -> pd.DataFrame:
     ----------
     rows : pandas.DataFrame
         Index ``walk_id``; needs ``patient_id``, ``fps``, ``n_frames``, ``simulated``
-        and ``source``. Missing columns are added as unknown, types are set.
+        and ``source``. Missing columns are added as unknown, types are set; other
+        columns are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As :data:`INDEX_SCHEMA` wants it; lengths in m, age in years, ``fps`` in Hz.
 
     Raises
     ------
     ValueError
-        If a required column is missing or a value is out of range.
+        If a required column is missing, a value is out of range or a level unknown.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = pd.DataFrame({"patient_id": ["p", "q"], "gmfcs": [2, "IV"]}, ["a", "b"])
+    >>> rows = rows.assign(fps=25.0, n_frames=250, simulated=0, source="clinic")
+    >>> index = make_index(rows)
+    >>> index["gmfcs"].tolist(), index["age_years"].tolist()
+    (['II', 'IV'], [nan, nan])
     """
     needed = ("patient_id", "fps", "n_frames", "simulated", "source")
     check_columns(rows, needed, name="rows")
@@ -179,11 +239,25 @@ def make_index(rows: pd.DataFrame) -> pd.DataFrame:
 def validate_index(index: pd.DataFrame) -> None:
     """Raise one sentence unless ``index`` is a valid cohort index.
 
+    Parameters
+    ----------
+    index : pandas.DataFrame
+        One row per walk, see :data:`INDEX_SCHEMA`.
+
     Raises
     ------
     ValueError
         If a column is missing or superfluous, or a value or the order of levels is
         wrong.
+
+    Examples
+    --------
+    >>> from cpexplore import datasets
+    >>> index = datasets.simulated_cohort(n_patients=4).index
+    >>> validate_index(index)  # nothing is wrong
+    >>> validate_index(index.assign(age_years=-3.0))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: `index` is no valid cohort index: ...
     """
     try:
         INDEX_SCHEMA.validate(index)
@@ -219,6 +293,20 @@ def make_folds(index: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> pd.Data
     -----
     UserWarning
         If a level has fewer patients than there are folds.
+
+    Examples
+    --------
+    Eight children of two levels, two walks each; no child is in both folds:
+
+    >>> import pandas as pd
+    >>> children = [f"p{n}" for n in range(8)]
+    >>> rows = pd.DataFrame({"patient_id": children * 2, "gmfcs": ["I", "II"] * 8})
+    >>> rows = rows.assign(fps=25.0, n_frames=250, simulated=0, source="made up")
+    >>> split = make_folds(make_index(rows), folds=2)
+    >>> split["fold"].value_counts().sort_index().to_dict()
+    {0: 8, 1: 8}
+    >>> int(split.groupby("patient_id")["fold"].nunique().max())
+    1
     """
     labelled = index.dropna(subset="gmfcs").sort_index()
     check_range("folds", folds, low=2, high=len(set(labelled["patient_id"])))
@@ -267,6 +355,13 @@ def check_disjoint(train: Iterable[str], held_out: Iterable[str]) -> None:
     ------
     ValueError
         If the sides share a patient.
+
+    Examples
+    --------
+    >>> check_disjoint(["p1", "p2"], ["p3"])  # nothing is wrong
+    >>> check_disjoint(["p1", "p2"], ["p2", "p3"])  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: Patients must not cross folds; 1 are in training and held out, ...'p2'.
     """
     shared = sorted(set(train) & set(held_out))
     if shared:

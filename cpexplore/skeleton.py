@@ -1,7 +1,6 @@
 """Keypoint sets, their bones, mirror pairs, body parts and derived keypoints.
 
-Names follow COCO style in full words; left and right are anatomical, never near or
-far.
+Names are COCO's in full words; left and right are anatomical, never near or far.
 """
 
 from dataclasses import dataclass
@@ -193,6 +192,12 @@ def keypoint_set(name: str) -> KeypointSet:
     ------
     ValueError
         If there is no such set.
+
+    Examples
+    --------
+    >>> coco = keypoint_set("coco_17")  # a detector of 17 keypoints, without feet
+    >>> coco.keypoints[-2:], coco.centre
+    (('left_ankle', 'right_ankle'), ('left_hip', 'right_hip'))
     """
     check_option("keypoint_set", name, tuple(KEYPOINT_SETS))
     return KEYPOINT_SETS[name]
@@ -222,13 +227,18 @@ def mirror_index(name: str) -> np.ndarray:
     Returns
     -------
     numpy.ndarray of shape (V,)
-        ``x[..., mirror_index(name)]`` is the mirrored skeleton; applied twice it
-        is the identity.
+        ``x[..., mirror_index(name)]`` is the mirrored skeleton, twice the same again.
 
     Raises
     ------
     ValueError
         If the set is unknown.
+
+    Examples
+    --------
+    >>> names = keypoint_set("coco_17").keypoints
+    >>> names[-2:], [names[k] for k in mirror_index("coco_17")[-2:]]
+    (('left_ankle', 'right_ankle'), ['right_ankle', 'left_ankle'])
     """
     names = keypoint_set(name).keypoints
     return np.array([names.index(mirror_name(keypoint)) for keypoint in names])
@@ -239,10 +249,19 @@ def body_parts(name: str) -> dict[str, tuple[str, ...]]:
 
     Parts that the set does not have are left out; every keypoint is in exactly one.
 
+    Returns
+    -------
+    dict of str to tuple of str
+
     Raises
     ------
     ValueError
         If the set is unknown.
+
+    Examples
+    --------
+    >>> list(body_parts("coco_17"))  # a detector that finds no feet
+    ['head', 'trunk', 'arms', 'hips', 'knees', 'ankles']
     """
     parts: dict[str, tuple[str, ...]] = {}
     left = list(keypoint_set(name).keypoints)
@@ -279,9 +298,9 @@ def adjacency(keypoint_set: str, *, strategy: str = "spatial") -> np.ndarray:
 
     Notes
     -----
-    ``"spatial-original"`` reproduces the published code, where hop distances stop at 1:
-    beyond the neighbours of the centre every keypoint counts as equally far and the
-    last subset is nearly empty. It exists to compare with published networks.
+    ``"spatial-original"`` reproduces the published code, to compare with its networks:
+    hop distances stop at 1, beyond the neighbours of the centre every keypoint counts
+    as equally far and the last subset is nearly empty.
 
     References
     ----------
@@ -353,6 +372,14 @@ def partition(
     ------
     ValueError
         If the strategy is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> hops = np.array([[0, 1, 2], [1, 0, 1], [2, 1, 0]])  # hip (centre), knee, ankle
+    >>> itself, outer, inner = partition(hops, centre=[0])[:, :, 1]  # of the knee
+    >>> outer.round(2).tolist(), inner.round(2).tolist()
+    ([0.0, 0.0, 0.33], [0.33, 0.0, 0.0])
     """
     check_option("strategy", strategy, STRATEGIES)
     near = hops <= 1

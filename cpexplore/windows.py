@@ -28,7 +28,19 @@ _JUDGED = ("ankle", "knee", "hip", "big_toe")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WindowConfig:
-    """How walks are cut into windows."""
+    """How walks are cut into windows.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range or the keypoint set unknown.
+
+    Examples
+    --------
+    >>> config = WindowConfig()
+    >>> config.length / FPS, config.stride / FPS  # in s
+    (4.96, 1.24)
+    """
 
     length: int = 124
     """Frames per window, >= 8."""
@@ -99,11 +111,26 @@ def walk_windows(walk: xr.Dataset, config: WindowConfig | None = None) -> Window
         Perhaps none: a walk without a usable pass keeps its row in the cohort with
         ``n_windows = 0``.
 
+    Raises
+    ------
+    ValueError
+        If ``walk`` does not keep the walk contract.
+
     Notes
     -----
     If no pass is long enough, the longest one of at least 50 frames is played forwards
     and backwards. Missing points are interpolated in time, else take the window's mean
     pose, with confidence 0.
+
+    Examples
+    --------
+    >>> from cpexplore import datasets
+    >>> windows = walk_windows(datasets.sample_walk("sports2d"))  # a real healthy adult
+    >>> windows.x.shape, windows.start.tolist()  # in frames of the 25 Hz clock
+    ((1, 3, 124, 25), [23])
+    >>> hip = windows.keypoint.index("mid_hip")
+    >>> bool((windows.x[0, :2, :, hip] == 0).all())  # where x and y are measured from
+    True
     """
     config = config or WindowConfig()
     tracked = keypoint_set(walk.attrs["keypoint_set"]).keypoints
@@ -139,7 +166,42 @@ def make_windows(
     *,
     n_jobs: int = 1,
 ) -> Windows:
-    """Cut many walks into windows, in the order of ``walk_ids``."""
+    """Cut many walks into windows, in the order of ``walk_ids``.
+
+    Parameters
+    ----------
+    walks : mapping of str to xarray.Dataset
+        Walks by id; cleaned first when they are not.
+    walk_ids : list of str
+        The walks to cut, perhaps none.
+    config : WindowConfig
+        Lengths and limits.
+    n_jobs : int
+        Processes, see :class:`joblib.Parallel`; the result does not depend on it.
+
+    Returns
+    -------
+    Windows
+        A walk without a usable pass has none.
+
+    Raises
+    ------
+    KeyError
+        If ``walks`` lacks a walk.
+    ValueError
+        If a walk does not keep the walk contract.
+
+    Examples
+    --------
+    One real walk, tracked by two models; shorter windows fit more often:
+
+    >>> from cpexplore import datasets
+    >>> names = ["sports2d", "sports2d_lite"]
+    >>> walks = {name: datasets.sample_walk(name) for name in names}
+    >>> windows = make_windows(walks, names, WindowConfig(length=62))
+    >>> windows.walk_id.tolist(), windows.start.tolist()
+    (['sports2d', 'sports2d', 'sports2d_lite', 'sports2d_lite'], [23, 54, 23, 54])
+    """
     chunks = np.array_split(
         np.array(walk_ids, dtype=object), max(1, len(walk_ids) // 8)
     )

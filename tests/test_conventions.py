@@ -66,6 +66,24 @@ def test_public_functions_are_documented():
     assert bare == []
 
 
+OFFERED = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in [import_module(name) for name in MODULES if name.count(".") == 1]
+    for name in getattr(module, "__all__", ())
+    if inspect.isfunction(getattr(module, name))
+}
+"""What users import from a package of the top level."""
+
+
+@pytest.mark.parametrize("function", [*OFFERED.values()], ids=[*OFFERED])
+def test_what_users_call_is_explained_and_shown(function):
+    text = inspect.getdoc(function) or ""
+    signature = inspect.signature(function)
+    assert "Examples\n--------" in text
+    assert not signature.parameters or "Parameters\n----------" in text
+    assert signature.return_annotation in (None, "None") or "Returns\n-----" in text
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_file_is_a_room_not_a_hall(source):
     assert len(source.read_text().splitlines()) <= 400

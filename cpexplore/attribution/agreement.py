@@ -45,7 +45,27 @@ def localisation(
     Raises
     ------
     ValueError
-        If the ranking lacks a column, or a carrier is not in the keypoint set.
+        If the ranking lacks a column, a carrier is not in the keypoint set, there is no
+        such set, or ``top`` < 1.
+    KeyError
+        If one of the first ``top`` keypoints is not in the keypoint set.
+
+    Examples
+    --------
+    Both knees carry the level; the ranking puts an ankle between them.
+
+    >>> import pandas as pd
+    >>> ranking = pd.DataFrame(
+    ...     {
+    ...         "method": "grad_cam",
+    ...         "level": "IV",
+    ...         "keypoint": ["left_knee", "left_ankle", "right_knee", "nose"],
+    ...         "rank": [1, 2, 3, 4],
+    ...     }
+    ... )
+    >>> found = localisation(ranking, ["left_knee", "right_knee"], top=2)
+    >>> found.drop(columns=["method", "level"]).iloc[0].to_dict()
+    {'top_1': 1.0, 'top_share': 0.5, 'auc': 0.75, 'hop_distance': 0.5}
     """
     check_columns(ranking, _COLUMNS, name="ranking")
     check_range("top", top, low=1)
@@ -108,7 +128,26 @@ def rank_agreement(
     Raises
     ------
     ValueError
-        If a column is missing.
+        If a column is missing, or ``top`` < 1.
+
+    Examples
+    --------
+    Two folds exchange the first two keypoints: of three pairs of keypoints, two keep
+    their order.
+
+    >>> import pandas as pd
+    >>> rankings = pd.DataFrame(
+    ...     {
+    ...         "method": "grad_cam",
+    ...         "level": "all",
+    ...         "keypoint": ["left_knee", "right_knee", "nose"] * 2,
+    ...         "rank": [1, 2, 3, 2, 1, 3],
+    ...         "fold": [0, 0, 0, 1, 1, 1],
+    ...     }
+    ... )
+    >>> agreed = rank_agreement(rankings, top=2)
+    >>> agreed[["kendall", "top_overlap", "n_pairs"]].round(2).iloc[0].to_dict()
+    {'kendall': 0.33, 'top_overlap': 1.0, 'n_pairs': 1.0}
     """
     check_columns(rankings, (*_COLUMNS, across), name="rankings")
     check_range("top", top, low=1)

@@ -1,9 +1,8 @@
 """Can a saliency map be trusted? Checks that a map of nothing must fail.
 
-Every check gives one number per window, which is averaged over the windows of a walk,
-the walks of a patient and the patients, with a patient-bootstrap interval. Controls
-(:data:`cpexplore.attribution.CONTROLS`) go through the same checks: a method is only as
-good as its distance from them.
+Every check gives one number per window, averaged over the windows of a walk, the walks
+of a patient and the patients. Controls (:data:`cpexplore.attribution.CONTROLS`) go
+through the same checks: a method is only as good as its distance from them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from cpexplore.attribution._inputs import as_tensor, known_set
 from cpexplore.attribution.methods import (
     CONTROLS,
     METHODS,
+    NOISE_LL,
     attribute_levels,
     reinitialise,
 )
@@ -37,8 +37,6 @@ CHECKS = ("deletion", "insertion", "randomisation", "noise", "mirror", "complexi
 
 _STEPS = 8
 """Points of a deletion curve after the first one."""
-_NOISE_LL = 0.02
-"""Standard deviation of the pose noise, leg lengths: the jitter of a detector."""
 
 
 def audit(
@@ -68,13 +66,14 @@ def audit(
         ``"deletion"``: mean probability of the level while keypoints are taken away,
         most salient first (low is good). ``"insertion"``: while they are given back in
         that order (high is good). ``"randomisation"``: rank correlation of keypoints
-        with the map after layers are drawn anew from the head downwards, by
-        ``detail`` (should fall to 0). ``"noise"``: the same with the map of a pose
-        with detector noise (high is good). ``"mirror"``: with the map of the mirrored
-        child, mirrored back (high is good). ``"complexity"``: how many keypoints share
-        the saliency, the exponential of its entropy (1 to V).
+        with the map after layers are drawn anew from the head downwards, by ``detail``
+        (should fall to 0). ``"noise"``: the same with the map of a pose with detector
+        noise (high is good). ``"mirror"``: with the map of the mirrored child, mirrored
+        back (high is good). ``"complexity"``: how many keypoints share the saliency,
+        the exponential of its entropy (1 to V).
     n_resamples, ci_level, rng
-        Of the patient bootstrap; ``rng`` also draws noise.
+        Of the bootstrap: draws of patients, >= 1; nominal coverage, 0 to 1; randomness,
+        also that of the noise and of lots between equally salient keypoints.
 
     Returns
     -------
@@ -84,17 +83,17 @@ def audit(
     Raises
     ------
     ValueError
-        If a method or check is unknown, there is no window, or the keypoints are of no
-        known set.
+        If a method or check is unknown, a walk has no patient, there is no window, the
+        keypoints are of no known set, or the bootstrap is not possible.
 
     Notes
     -----
     A keypoint that is taken away moves as the skeleton would carry it: its mean pose
     plus the displacement that the remaining keypoints give it along the bones, fading
-    with their number. With none left, the mean pose stands still. So posture stays,
-    and of a single keypoint only that movement goes which its neighbours do not carry;
-    of a whole limb, nearly all. This may favour the control ``"motion_energy"``, and
-    ``"occlusion"``, which ranks by a like intervention: one keypoint held still.
+    with their number. With none left, the mean pose stands still. So posture stays, and
+    of a single keypoint only that movement goes which its neighbours do not carry; of a
+    whole limb, nearly all. This may favour the control ``"motion_energy"``, and
+    ``"occlusion"``, which ranks by one keypoint held still.
 
     References
     ----------
@@ -102,6 +101,17 @@ def audit(
     learned. IEEE TNNLS.
 
     Adebayo et al. (2018). Sanity checks for saliency maps. NeurIPS.
+
+    Examples
+    --------
+    >>> from cpexplore import datasets, models, skeleton, windows
+    >>> seen = windows.walk_windows(datasets.sample_walk("sports2d"))
+    >>> shape = models.STGCNConfig(blocks=((4, 1),))
+    >>> model = models.STGCN(shape, skeleton.adjacency("body_25"))  # untrained
+    >>> asked = {"methods": ("random", "motion_energy"), "checks": ("complexity",)}
+    >>> table = audit(model, seen, groups={"sports2d": "adult"}, rng=0, **asked)
+    >>> table.sort_values("estimate")["method"].tolist()  # narrow maps prove nothing
+    ['motion_energy', 'random']
     """
     patients = one_per_walk(groups, windows.walk_id, name="groups")
     draw = np.random.default_rng(rng)
@@ -123,15 +133,29 @@ def check_walks(
 
     Parameters
     ----------
-    model, windows, methods, checks
-        As for :func:`audit`.
-    rng
-        Draws the noise, and lots between keypoints that are equally salient.
+    model, windows, methods, checks, rng
+        As for :func:`audit`, without resamples.
 
     Returns
     -------
     pandas.DataFrame
         A row per walk id; columns of the levels ``check, method, detail``.
+
+    Raises
+    ------
+    ValueError
+        As for :func:`audit`, but for patients and bootstrap.
+
+    Examples
+    --------
+    >>> from cpexplore import datasets, models, skeleton, windows
+    >>> seen = windows.walk_windows(datasets.sample_walk("sports2d"))
+    >>> shape = models.STGCNConfig(blocks=((4, 1),))
+    >>> model = models.STGCN(shape, skeleton.adjacency("body_25"))
+    >>> asked = {"methods": ("motion_energy",), "checks": ("mirror",)}
+    >>> by_walk = check_walks(model, seen, rng=0, **asked)
+    >>> by_walk["mirror", "motion_energy", ""].round(3).to_dict()  # a control can pass
+    {'sports2d': 1.0}
     """
     for option in methods:
         check_option("methods", option, tuple(METHODS))
@@ -165,7 +189,7 @@ def summarise_checks(
     groups : mapping or array
         The patient of each walk, by walk id or in order.
     n_resamples, ci_level, rng
-        Of the patient bootstrap, for the networks as trained.
+        Of the patient bootstrap, as for :func:`audit`, for the networks as trained.
 
     Returns
     -------
@@ -174,6 +198,21 @@ def summarise_checks(
         n_patients, is_control``, and for methods in deletion and insertion ``control``,
         the control that does best over these patients, with ``lead, lead_low,
         lead_high``: by how much probability the method does better than it.
+
+    Raises
+    ------
+    ValueError
+        If a walk has no patient, or the bootstrap is not possible.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> names = [("deletion", "grad_cam", ""), ("deletion", "random", "")]
+    >>> columns = pd.MultiIndex.from_tuples(names, names=["check", "method", "detail"])
+    >>> by_walk = pd.DataFrame([[0.2, 0.6], [0.4, 0.6]], columns=columns)  # made up
+    >>> table = summarise_checks(by_walk, groups=["P1", "P2"], rng=0)
+    >>> table[["method", "estimate", "control", "lead"]].round(2).values.tolist()[0]
+    ['grad_cam', 0.3, 'random', 0.3]
     """
     patients = one_per_walk(groups, by_walk.index.to_numpy(), name="groups")
     children = pd.DataFrame(by_walk.groupby(patients.to_numpy()).mean())
@@ -243,7 +282,7 @@ class _Subject:
         self.keypoint_set = known.name
         self.x = as_tensor(model, windows)
         self.level = infer(model, self.x).argmax(1)
-        jitter = noise.normal(0, _NOISE_LL, self.x[:, :2].shape)
+        jitter = noise.normal(0, NOISE_LL, self.x[:, :2].shape)
         self.noisy = self.x.clone()
         self.noisy[:, :2] += torch.as_tensor(jitter)
         self.lot = noise.random((len(self.x), self.x.shape[3]))
@@ -274,22 +313,10 @@ Checked = Iterator[tuple[str, np.ndarray]]
 def without(
     x: Float[Tensor, "N C T V"], hidden: Bool[Tensor, "N V"], *, hops: np.ndarray
 ) -> Float[Tensor, "N C T V"]:
-    """Take keypoints away: let the skeleton carry them.
+    """Take the hidden keypoints of windows away: let the skeleton carry them.
 
-    Parameters
-    ----------
-    x : Tensor of shape (N, C, T, V)
-        Windows.
-    hidden : bool Tensor of shape (N, V)
-        The keypoints to take away from each window.
-    hops : array of shape (V, V)
-        Hop distances of the skeleton.
-
-    Returns
-    -------
-    Tensor of shape (N, C, T, V)
-        Hidden keypoints at their mean place plus what the displacements of the others
-        give them along the bones, half of it per bone; the confidence stays.
+    They are at their mean place plus what the displacements of the others give them
+    along the bones, half of it per bone (``hops (V, V)``); the confidence stays.
     """
     bones = torch.as_tensor(hops == 1).to(x.dtype)
     stiffness = torch.diag(bones.sum(0) + _FADING) - bones

@@ -67,6 +67,25 @@ def grad_cam(
     ----------
     Selvaraju et al. (2017). Grad-CAM: visual explanations from deep networks via
     gradient-based localization. ICCV.
+
+    Examples
+    --------
+    Whatever the weights and windows, the signed map of the last layer adds up to the
+    logit less the bias of the head, where no block skips frames.
+
+    >>> import numpy as np
+    >>> import torch
+    >>> from cpexplore.models import STGCN, STGCNConfig
+    >>> from cpexplore.skeleton import adjacency
+    >>> _ = torch.manual_seed(0)
+    >>> model = STGCN(STGCNConfig(blocks=((8, 1),)), adjacency("coco_17")).eval()
+    >>> x = torch.randn(2, 3, 20, 17)
+    >>> maps = grad_cam(model, x, target="III", relu=False)
+    >>> dict(maps.sizes)
+    {'window': 2, 'time': 20, 'keypoint': 17}
+    >>> logit = (model(x) - model.head.bias)[:, 2].detach()
+    >>> np.allclose(maps.sum(("time", "keypoint")), logit, rtol=1e-3, atol=1e-5)
+    True
     """
     layer_module(model, layer)  # raises before any work is done
     index = target_index(target, n_classes=model.config.n_classes)

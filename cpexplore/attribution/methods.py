@@ -41,9 +41,8 @@ from cpexplore.windows import Windows
 
 _STEPS = 16
 """Points of the Gauss-Legendre rule of Integrated Gradients."""
-_NOISE_LL = 0.02
-"""Standard deviation of the noise of ``saliency_noise``, leg lengths: the jitter of a
-keypoint detector."""
+NOISE_LL = 0.02
+"""Standard deviation of pose noise, leg lengths: the jitter of a keypoint detector."""
 _NOISE_SAMPLES = 16
 _SEED = 0
 """Of the weights of the untrained network."""
@@ -87,6 +86,25 @@ def attribute(
     ------
     ValueError
         If ``windows``, ``method`` or ``target`` is not possible.
+
+    Examples
+    --------
+    Whatever the weights and windows, Shapley values of body parts add up to the change
+    of the logit when the whole body stands still.
+
+    >>> import numpy as np
+    >>> import torch
+    >>> from cpexplore.models import STGCN, STGCNConfig
+    >>> from cpexplore.skeleton import adjacency
+    >>> _ = torch.manual_seed(0)
+    >>> model = STGCN(STGCNConfig(blocks=((8, 1),)), adjacency("coco_17")).eval()
+    >>> x = torch.randn(2, 3, 20, 17)
+    >>> maps = attribute(model, x, method="shapley_parts", target="III")
+    >>> still = x.clone()
+    >>> still[:, :2] = x[:, :2].mean(2, keepdim=True)
+    >>> change = (model(x) - model(still))[:, 2].detach()
+    >>> np.allclose(maps.mean("time").sum("keypoint"), change, rtol=1e-3, atol=1e-5)
+    True
     """
     check_option("method", method, tuple(METHODS))
     index = target_index(target, n_classes=model.config.n_classes)
@@ -166,7 +184,7 @@ def _saliency_noise(model: STGCN, x: Tensor, targets: Tensor) -> Tensor:
     for i, window in enumerate(x):
         noisy = window.repeat(_NOISE_SAMPLES, 1, 1, 1)
         noise = torch.randn(noisy[:, :2].shape, generator=_generator(window))
-        noisy[:, :2] += _NOISE_LL * noise.to(x.dtype)
+        noisy[:, :2] += NOISE_LL * noise.to(x.dtype)
         noisy.requires_grad_()
         for row, target in enumerate(targets[:, i].tolist()):
             size = engine.attribute(noisy, target=target)

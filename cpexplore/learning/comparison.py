@@ -68,7 +68,9 @@ def compare(
     >>> a = a.assign(gmfcs=["I", "II", "III", "IV"])
     >>> b = a.assign(model="b", p_II=[0.0, 1.0, 1.0, 0.0], p_III=0.0)
     >>> table = compare(pd.concat([a, b]), "a", "b", n_resamples=50)
-    >>> table.set_index("metric").loc["accuracy", ["estimate", "p_value"]].tolist()
+    >>> row = table.set_index("metric").loc["accuracy"]
+    >>> row[["estimate", "p_value"]].astype(float).round(2).to_dict()
+    {'estimate': 0.25, 'p_value': 0.32}
     """
     table = known_rows(oof, groups=groups)
     rows_a, rows_b = _paired(table, a, b)

@@ -300,7 +300,8 @@ def load_fold_models(run: Run | Path, *, seed: int | None = None) -> list[FoldMo
 
     Examples
     --------
-    >>> models = load_fold_models(Path("runs/demo"), seed=0)  # doctest: +SKIP
+    >>> from cpexplore import learning, runs
+    >>> models = learning.load_fold_models(runs.load_run("runs/demo"))  # doctest: +SKIP
     >>> models[0].predict(windows, features)  # doctest: +SKIP
     """
     run = run if isinstance(run, Run) else Run(Path(run))

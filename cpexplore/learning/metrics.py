@@ -208,9 +208,10 @@ def score(
         scores = _scores(predictions_of(rows, weights))
         summary = summary_of(scores, ci_level=ci_level)
         for column, unit in (("n_walks", "walk_id"), ("n_patients", groups)):
-            count = rows.groupby("gmfcs", observed=False)[unit].nunique()
-            everyone = {"all": rows[unit].nunique()}
-            summary[column] = summary["level"].map(count.to_dict() | everyone)
+            count = {"all": rows[unit].nunique()}
+            for level, own in rows.groupby("gmfcs", observed=False):
+                count[str(level)] = own[unit].nunique()
+            summary[column] = [count[level] for level in summary["level"]]
         tables.append(summary.assign(model=model))
     columns = ["model", "metric", "level", "estimate", "ci_low", "ci_high"]
     columns += ["ci_level", "n_walks", "n_patients"]

@@ -9,7 +9,22 @@ from cpexplore.models.losses import LossConfig
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FitConfig:
-    """The training recipe: AdamW, one cycle of the learning rate, averaged weights."""
+    """The training recipe: AdamW, one cycle of the learning rate, averaged weights.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> from cpexplore.models.losses import LossConfig
+    >>> FitConfig(epochs=40, loss=LossConfig(name="emd")).patience
+    8
+    >>> FitConfig(learning_rate=0.0)
+    Traceback (most recent call last):
+    ValueError: `learning_rate` must be a finite number and > 0; got 0.0.
+    """
 
     epochs: int = 18
     """Passes over the training walks, one random window of each, >= 1."""

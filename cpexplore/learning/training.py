@@ -114,6 +114,20 @@ def fit(
         or belongs to another recipe, network, augmentation or other walks.
     OSError
         If the checkpoint cannot be written.
+
+    Examples
+    --------
+    The same seed gives the same weights; four made-up walks, one window each:
+
+    >>> import torch
+    >>> from cpexplore.learning.data import WalkSet
+    >>> x, n = torch.rand(4, 3, 8, 17), torch.arange(4)
+    >>> known = {"walk_id": tuple("abcd"), "target": n, "patient": n}
+    >>> walks = WalkSet(x=x, row=n, features=torch.empty(4, 0), **known)
+    >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(408, 4))
+    >>> once, again = (fit(model, walks, inner=walks, seed=1).model for _ in "ab")
+    >>> torch.equal(predict(once, walks), predict(again, walks))
+    True
     """
     config = config or FitConfig()
     if not len(train.x) or not len(inner.x):
@@ -184,6 +198,19 @@ def predict(
     -------
     Tensor of shape (W, 4)
         NaN for a walk without windows.
+
+    Examples
+    --------
+    Two windows of one walk and none of another, asked of a network that answers what
+    it is given:
+
+    >>> import torch
+    >>> from cpexplore.learning.data import WalkSet
+    >>> x, n = torch.tensor([0.7, 0.1, 0.1, 0.1]).log().expand(2, 4), torch.arange(2)
+    >>> known = {"walk_id": ("a", "b"), "target": n, "patient": n}
+    >>> walks = WalkSet(x=x, row=0 * n, features=torch.empty(2, 0), **known)
+    >>> predict(torch.nn.Identity(), walks).exp().double().round(decimals=2).tolist()
+    [[0.7, 0.1, 0.1, 0.1], [nan, nan, nan, nan]]
     """
     with evaluating(model):
         parts = [

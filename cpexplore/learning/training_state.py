@@ -2,9 +2,8 @@
 
 import copy
 import json
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -105,8 +104,9 @@ class TrainingState:
         self.step = int(meta["step"])
 
 
-def _settings(model: nn.Module) -> dict[str, Any]:
+def _settings(model: nn.Module) -> dict[str, str]:
     """The configuration of a network, without what leaves the result as it is."""
     config = getattr(model, "config", None)
-    settings = asdict(config) if is_dataclass(config) else {}
-    return {k: v for k, v in settings.items() if k != "recompute"}
+    names = [f.name for f in fields(config)] if is_dataclass(config) else []
+    told = [name for name in names if name != "recompute"]
+    return {name: repr(getattr(config, name)) for name in told}

@@ -8,11 +8,12 @@ import pandas as pd
 from joblib import Parallel, delayed
 
 from cpexplore import attribution, learning
+from cpexplore.attribution.clinical import DEFAULT_METHODS as METHODS
 from cpexplore.io.files import check_new_file, write_atomic
 from cpexplore.learning.threads import one_thread
 from cpexplore.models import STGCN
 from cpexplore.pipeline.records import window_config
-from cpexplore.pipeline.saliency import METHODS, MODEL
+from cpexplore.pipeline.saliency import MODEL
 from cpexplore.runs import Run
 from cpexplore.view import html
 from cpexplore.view.report import write_report
@@ -31,7 +32,7 @@ def audit_run(run: Run, *, n_jobs: int = 1) -> pd.DataFrame:
     run : Run
         A finished run.
     n_jobs : int
-        Processes.
+        Processes; the result does not depend on it.
 
     Returns
     -------
@@ -43,6 +44,13 @@ def audit_run(run: Run, *, n_jobs: int = 1) -> pd.DataFrame:
     ------
     ValueError
         If the run is no study.
+    FileNotFoundError
+        If the run is not finished.
+
+    Examples
+    --------
+    >>> from cpexplore.runs import load_run
+    >>> audit_run(load_run("runs/demo")).head()  # doctest: +SKIP
     """
     config = window_config(run)
     seed = int(min(run.folds["seed"]))
@@ -59,10 +67,32 @@ def audit_run(run: Run, *, n_jobs: int = 1) -> pd.DataFrame:
 def audit_to_file(run: Run, *, out: Path | None = None, n_jobs: int = 1) -> Path:
     """Write the audit of a run as CSV; without ``out``, the run's report shows it.
 
+    Parameters
+    ----------
+    run, n_jobs
+        As for :func:`audit_run`.
+    out : path, optional
+        A new file; default :data:`AUDIT` in the run, written anew, as is the report.
+
+    Returns
+    -------
+    path
+        The table.
+
     Raises
     ------
     FileExistsError
         If ``out`` exists.
+    ValueError
+        If the run is no study.
+    FileNotFoundError
+        If the run is not finished.
+
+    Examples
+    --------
+    >>> from cpexplore.runs import load_run
+    >>> audit_to_file(load_run("runs/demo"))  # doctest: +SKIP
+    PosixPath('runs/demo/statistics/audit.csv')
     """
     if out is not None:
         check_new_file(out, name="out")
@@ -75,7 +105,35 @@ def audit_to_file(run: Run, *, out: Path | None = None, n_jobs: int = 1) -> Path
 
 
 def audit_lines(run: Run, *, out: Path | None = None, n_jobs: int = 1) -> list[str]:
-    """Audit a run as :func:`audit_to_file` does; returns what to tell the user."""
+    """Audit a run as :func:`audit_to_file` does; returns what to tell the user.
+
+    Parameters
+    ----------
+    run, out, n_jobs
+        As for :func:`audit_to_file`.
+
+    Returns
+    -------
+    list of str
+        Lines: whose data and for what use; by how much each method leads over the best
+        control, in mean probability (0 to 1); where the files are.
+
+    Raises
+    ------
+    FileExistsError
+        If ``out`` exists.
+    ValueError
+        If the run is no study.
+    FileNotFoundError
+        If the run is not finished.
+
+    Examples
+    --------
+    >>> from cpexplore.runs import load_run
+    >>> lines = audit_lines(load_run("runs/demo"), n_jobs=2)  # doctest: +SKIP
+    >>> [line for line in lines if "report" in line]  # doctest: +SKIP
+    ['report: runs/demo/report.html']
+    """
     file = audit_to_file(run, out=out, n_jobs=n_jobs)
     return [
         *html.banner(simulated=run.simulated),

@@ -35,12 +35,32 @@ def load_cohort(source: str, *, n_patients: int | None = None) -> Cohort:
         ``simulated``, or a folder: the layout of the Gillette release, or one written
         by ``cpexplore simulate``.
     n_patients : int, optional
-        Of the simulated cohort; 96 when not given.
+        Of the simulated cohort, at least 4; 96 when not given. A folder has its own.
+
+    Returns
+    -------
+    Cohort
+        Its walks are simulated or read when asked for.
 
     Raises
     ------
     FileNotFoundError
         If the folder does not exist or holds no cohort.
+    ValueError
+        If ``n_patients`` is too small, or a file of the folder is damaged.
+
+    Warns
+    -----
+    UserWarning
+        If rows or videos of the Gillette layout are left out.
+
+    Examples
+    --------
+    >>> cohort = load_cohort("simulated", n_patients=8)
+    >>> cohort.name, len(cohort)  # one walk per visit
+    ('simulated-standard-8-0', 13)
+    >>> cohort.index.groupby("gmfcs", observed=True)["patient_id"].nunique().to_dict()
+    {'I': 2, 'II': 2, 'III': 2, 'IV': 2}
     """
     if source == "simulated":
         if n_patients is None:
@@ -70,14 +90,26 @@ def find_walk(
     run : Run, optional
         Whose walks are searched when there is no such file.
     fps, keypoint_set
-        For files that do not say.
+        For files that do not say: frames per second, Hz, and the name of the set.
+
+    Returns
+    -------
+    xarray.Dataset
+        A raw walk, in px; cleaned if it is one of the run.
 
     Raises
     ------
     FileNotFoundError
         If it is none of them.
     ValueError
-        If ``fps`` or ``keypoint_set`` is given for a walk that says it itself.
+        If ``fps`` or ``keypoint_set`` is given for a walk that says it itself, there is
+        no such sample, or the file cannot be read, see :func:`cpexplore.io.read_walk`.
+
+    Examples
+    --------
+    >>> walk = find_walk("sample:sports2d")  # a real healthy adult
+    >>> walk.attrs["keypoint_set"], walk.attrs["fps"], walk.sizes["time"]
+    ('blazepose_33', 30.0, 166)
     """
     if name.startswith(SAMPLE):
         refuse_settings(name, fps=fps, keypoint_set=keypoint_set)
@@ -116,10 +148,25 @@ def explain_to_page(
     fps, keypoint_set
         For files that do not say.
 
+    Returns
+    -------
+    path
+        ``explain.html`` in ``out``.
+
     Raises
     ------
     FileExistsError
         If ``out`` holds something.
+    FileNotFoundError
+        If there is no such walk, or no finished run at ``run``.
+    ValueError
+        As for :func:`find_walk` and :func:`explain`.
+
+    Examples
+    --------
+    >>> run = Path("runs/demo")
+    >>> explain_to_page("sample:sports2d", run=run)  # doctest: +SKIP
+    PosixPath('runs/demo/explain/sports2d/explain.html')
     """
     if out is not None:
         check_new_folder(out, name="out")
@@ -158,8 +205,21 @@ def features_to_files(
     ------
     FileExistsError
         If one of the two files is there already.
+    FileNotFoundError
+        If there is no such walk.
     ValueError
-        If a walk is named twice.
+        If a walk is named twice; else as for :func:`find_walk`.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     files = features_to_files(["sample:sports2d"], out=Path(folder, "gait.csv"))
+    ...     table = pd.read_csv(files[0], index_col="walk_id")
+    >>> [file.name for file in files]
+    ['gait.csv', 'gait_reasons.csv']
+    >>> table.loc["sports2d", ["n_strides_count", "cadence_spm"]].round().to_dict()
+    {'n_strides_count': 5.0, 'cadence_spm': 98.0}
     """
     beside = out.with_name(f"{out.stem}_reasons.csv")
     for file in (out, beside):
@@ -221,12 +281,25 @@ def simulate_to_folder(
     n_jobs : int
         Processes; the files do not depend on it.
 
+    Returns
+    -------
+    list of str
+        Lines: the folder, how many walks of each level, what made them.
+
     Raises
     ------
     ValueError
-        If an option is unknown, or does not go with the preset.
+        If an option is unknown, or does not go with the preset, or a number is out of
+        range.
     FileExistsError
         If ``out`` holds something.
+
+    Examples
+    --------
+    >>> simulate_to_folder(Path("cohorts/sixty"), patients=60)  # doctest: +SKIP
+    >>> simulate_to_folder(Path("cohorts/sixty"), layout="c3d")
+    Traceback (most recent call last):
+    ValueError: `layout` must be one of 'native', 'gaitlab'; got 'c3d'.
     """
     check_option("preset", preset, tuple(PRESETS))
     check_option("layout", layout, tuple(_WRITERS))

@@ -43,12 +43,22 @@ def explain(walk: xr.Dataset, run: Run) -> Explanation:
     ValueError
         If ``walk`` is no valid walk, or no keypoint of it was ever seen, or the run is
         no study.
+    FileNotFoundError
+        If the run is not finished.
 
     Notes
     -----
     A walk of a patient of the run is asked of the models that have not seen this
     patient, and its set is calibrated on the other patients. Any other walk is asked
     of the models of all folds; their log probabilities are averaged.
+
+    Examples
+    --------
+    >>> from cpexplore import datasets
+    >>> from cpexplore.runs import load_run
+    >>> walk = datasets.sample_walk("sports2d")  # a real healthy adult
+    >>> explained = explain(walk, load_run("runs/demo"))  # doctest: +SKIP
+    >>> explained.prediction_set, explained.contributions.head()  # doctest: +SKIP
     """
     if not np.isfinite(walk["position"].values).any():
         raise ValueError(

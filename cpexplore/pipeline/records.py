@@ -116,10 +116,27 @@ def claim(out: Path, config: Mapping[str, Any]) -> None:
 def refuse_other_study(out: Path, config: Mapping[str, Any]) -> None:
     """Raise if ``out`` holds a study that differs in what ``config`` says.
 
+    Parameters
+    ----------
+    out : Path
+        A folder, perhaps a new one.
+    config : mapping
+        Some or all of what a study is asked for; the rest is not compared.
+
     Raises
     ------
     ValueError
-        If it does.
+        If it does, or its ``config.json`` is damaged.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:  # doctest: +ELLIPSIS
+    ...     _ = write_json(Path(folder, "config.json"), {"folds": 5, "seed": 0})
+    ...     refuse_other_study(Path(folder), {"seed": 0})  # the same: nothing happens
+    ...     refuse_other_study(Path(folder), {"seed": 1})
+    Traceback (most recent call last):
+    ValueError: `out` must be ...; ... holds one with another seed. Choose another ...
     """
     if not (out / FILES["config"]).exists():
         return

@@ -11,6 +11,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from cpexplore import attribution, learning
+from cpexplore.attribution.clinical import DEFAULT_METHODS as METHODS
 from cpexplore.cohort import Cohort, check_disjoint
 from cpexplore.gait import feature_columns
 from cpexplore.gmfcs import LEVELS
@@ -19,9 +20,6 @@ from cpexplore.learning.threads import one_thread
 from cpexplore.models import STGCN
 from cpexplore.runs import Run
 from cpexplore.windows import Windows
-
-METHODS = ("grad_cam", "grad_cam_signed", "occlusion")
-"""What a study keeps; the first one ranks the joints that choose the features."""
 
 SHARE = 0.5
 """Share of the core features that the joint ranking keeps in each fold."""
@@ -173,7 +171,12 @@ def explain_windows(
     if not len(windows):
         return xr.DataArray(
             np.full(
-                (len(METHODS), len(LEVELS), walk.sizes["time"], len(windows.keypoint)),
+                (
+                    len(METHODS),
+                    len(LEVELS),
+                    walk.sizes["time"],
+                    len(windows.keypoint),
+                ),
                 np.nan,
                 dtype=np.float32,
             ),

@@ -133,6 +133,13 @@ def run(
         folds, ``out`` holds another study, or several processes were launched.
     FileExistsError
         If ``out`` holds something that is no run.
+
+    Examples
+    --------
+    >>> from cpexplore import datasets
+    >>> cohort = datasets.simulated_cohort(n_patients=96)  # doctest: +SKIP
+    >>> made = run(cohort, out="runs/demo")  # doctest: +SKIP
+    >>> made.metrics.query("metric == 'accuracy'")  # doctest: +SKIP
     """
     check_option("preset", preset, PRESETS)
     check_range("folds", folds, low=2)

@@ -13,12 +13,11 @@ from cpexplore.gait import detect_events, joint_angles
 from cpexplore.io.store import WalkStore
 from cpexplore.runs import Run
 from cpexplore.view.labels import feature_label, model_label
+from cpexplore.view.model_grids import FUSION
 from cpexplore.view.overview import Choice, association, figure_overview
 from cpexplore.view.player import SkeletonPlayer, walk_saliency
 from cpexplore.view.player.clip import angle_label, level_label, method_label
 from cpexplore.view.tables import PROBABILITIES, predicted_level
-
-DEFAULT_MODEL = "fusion_cross_attention"
 
 _KEYS = ("walk_id", "level", "method", "feature", "other", "angle", "model")
 _HEAD = """<div style="font:14px/1.5 system-ui,sans-serif">
@@ -105,8 +104,8 @@ class Dashboard(widgets.VBox):
         controls = {key: _dropdown(*option) for key, option in options.items()}
         if len(features) > 1:
             controls["other"].index = 1
-        if DEFAULT_MODEL in models:
-            controls["model"].value = DEFAULT_MODEL
+        if FUSION in models:
+            controls["model"].value = FUSION
         return controls
 
     def _ranked(self, column: str, value: str) -> bool:
@@ -201,7 +200,7 @@ def _dropdown(label: str, options: list) -> widgets.Dropdown:
 
 
 def _predictions(run: Run) -> dict[str, str]:
-    oof = run.oof.loc[run.oof["model"] == DEFAULT_MODEL]
+    oof = run.oof.loc[run.oof["model"] == FUSION]
     mean = oof.groupby("walk_id")[PROBABILITIES].mean()
     levels = predicted_level(cast(pd.DataFrame, mean))
     return dict(zip(map(str, mean.index), map(str, levels), strict=True))

@@ -29,7 +29,17 @@ def explorer(run: Run | str | Path) -> "Dashboard":
     Raises
     ------
     FileNotFoundError
-        If ``run`` is no run directory, or lacks its saliency or its statistics.
+        If ``run`` is no run directory, or lacks its walks, a table, its curves or
+        ``statistics/association.csv``. Without its saliency the player shows none.
+    ImportError
+        If the packages of the extra ``lab`` are not installed.
+
+    Examples
+    --------
+    >>> from cpexplore.view import explorer
+    >>> board = explorer("runs/demo")  # doctest: +SKIP
+    >>> board.level.value = "III"  # doctest: +SKIP
+    >>> board  # doctest: +SKIP
     """
     from cpexplore.view.dashboard import Dashboard
 

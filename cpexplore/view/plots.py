@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from cpexplore import gmfcs
-from cpexplore._validation import check_columns
+from cpexplore._validation import check_columns, check_option
 from cpexplore.skeleton import keypoint_set
 from cpexplore.view.labels import feature_label, readable
 from cpexplore.view.tables import rows_where
@@ -44,7 +44,16 @@ def plot_intervals(
     Raises
     ------
     ValueError
-        If a column is missing.
+        If a column is missing, or the number of labels is not that of the rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from matplotlib.figure import Figure
+    >>> table = pd.DataFrame({"estimate": [0.6], "ci_low": [0.5], "ci_high": [0.7]})
+    >>> ax = plot_intervals(table, labels=["fusion"], ax=Figure().subplots())
+    >>> ax.get_yticklabels()[0].get_text(), ax.collections[0].get_segments()[0].tolist()
+    ('fusion', [[0.5, 0.0], [0.7, 0.0]])
     """
     check_columns(table, ("estimate", "ci_low", "ci_high"), name="table")
     ax = ax or plt.gca()
@@ -77,7 +86,31 @@ def plot_joint_ranking(
         How many joints.
     ax : matplotlib Axes, optional
         Where to draw.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes drawn on, highest joint on top.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or the ranking has no such method or level.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from matplotlib.figure import Figure
+    >>> joints = {"keypoint": ["nose", "left_hip", "neck"], "estimate": [0.1, 0.6, 0.3]}
+    >>> ranking = pd.DataFrame(joints).assign(ci_low=0.1, ci_high=0.7, level="all")
+    >>> ranking["method"] = "grad_cam"
+    >>> ax = plot_joint_ranking(ranking, top=2, ax=Figure().subplots())
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['left hip', 'neck']
     """
+    check_columns(ranking, ("method", "level", "keypoint"), name="ranking")
+    for name, wanted in (("method", method), ("level", level)):
+        check_option(name, wanted, tuple(ranking[name].unique()))
     chosen = rows_where(ranking, method=method, level=level).nlargest(top, "estimate")
     ax = plot_intervals(chosen, labels=[readable(k) for k in chosen["keypoint"]], ax=ax)
     ax.set_xlabel("share of saliency (95 % CI)")
@@ -107,6 +140,29 @@ def plot_saliency_skeleton(
         Value of the brightest colour; default the largest value.
     ax : matplotlib Axes, optional
         Where to draw.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes drawn on; a joint that ``saliency`` does not name has 0.
+
+    Raises
+    ------
+    ValueError, IndexError
+        If there is no such keypoint set, the pose has more keypoints (ValueError) or
+        fewer (IndexError), or ``saliency`` names one twice.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from matplotlib.figure import Figure
+    >>> from cpexplore import datasets
+    >>> walk = datasets.sample_walk("sports2d").isel(time=100)
+    >>> made_up = pd.Series({"left_knee": 0.2, "right_knee": 0.4})
+    >>> options = {"keypoints": "blazepose_33", "ax": Figure().subplots()}
+    >>> ax = plot_saliency_skeleton(walk["position"].values, made_up, **options)
+    >>> str(walk["keypoint"].values[ax.collections[1].get_sizes().argmax()])
+    'right_knee'
     """
     ax = ax or plt.gca()
     names = keypoint_set(keypoints).keypoints
@@ -139,9 +195,24 @@ def plot_phase_saliency(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     table : pandas.DataFrame
-        Rows = keypoints, columns = centre of the phase bin in % of the cycle.
+        Rows = keypoints, columns = equal bins that span the cycle, 0 to 100 %.
     ax : matplotlib Axes, optional
         Where to draw.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes drawn on, with a colour bar beside them.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import pandas as pd
+    >>> table = pd.DataFrame([[0.1, 0.4], [0.3, 0.2]], ["left_knee", "nose"], [25, 75])
+    >>> ax = plot_phase_saliency(table, ax=plt.figure().subplots())
+    >>> [label.get_text() for label in ax.get_yticklabels()], ax.images[0].get_extent()
+    (['left knee', 'nose'], [0, 100, 1.5, -0.5])
+    >>> plt.close(ax.figure)
     """
     ax = ax or plt.gca()
     image = ax.imshow(
@@ -167,9 +238,30 @@ def plot_feature_by_level(
     Parameters
     ----------
     values, levels : pandas.Series
-        Aligned by walk id; levels are ordered GMFCS levels.
+        Aligned by walk id; levels are ordered GMFCS levels, and the name of ``values``
+        is the feature column. A walk without a value or a level is left out.
     ax : matplotlib Axes, optional
         Where to draw.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes drawn on; points are spread sideways, the same way on every call.
+
+    Raises
+    ------
+    ValueError
+        If ``levels`` has a walk id twice.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from matplotlib.figure import Figure
+    >>> levels = pd.Series(["I", "I", "IV", "IV"], ["a", "b", "c", "d"])
+    >>> cadence = pd.Series({"a": 120, "b": 110, "c": 80}, name="cadence_spm")
+    >>> ax = plot_feature_by_level(cadence, levels, ax=Figure().subplots())
+    >>> [len(points.get_offsets()) for points in ax.collections], ax.get_ylabel()
+    ([2, 0, 0, 1], 'cadence (steps/min)')
     """
     ax = ax or plt.gca()
     table = pd.DataFrame({"value": values, "level": levels.reindex(values.index)})
@@ -195,8 +287,7 @@ def plot_feature_by_level(
         ax.scatter(spread, own, s=3, color=colour, linewidths=0, alpha=0.8, zorder=3)
     ax.set_xticks(range(len(gmfcs.LEVELS)), labels=list(gmfcs.LEVELS))
     ax.set_xlim(-0.6, len(gmfcs.LEVELS) - 0.4)
-    ax.set_xlabel("GMFCS level")
-    ax.set_ylabel(feature_label(str(values.name)))
+    ax.set(xlabel="GMFCS level", ylabel=feature_label(str(values.name)))
     return ax
 
 
@@ -206,9 +297,28 @@ def plot_confusion(counts: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Parameters
     ----------
     counts : pandas.DataFrame
-        Rows = true level, columns = predicted level.
+        Rows = true level, columns = predicted level; of integer type.
     ax : matplotlib Axes, optional
         Where to draw.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes drawn on, first true level on top.
+
+    Raises
+    ------
+    ValueError
+        If the counts are not of integer type.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from matplotlib.figure import Figure
+    >>> counts = pd.DataFrame([[8, 2], [1, 4]], ["I", "II"], ["I", "II"])
+    >>> ax = plot_confusion(counts, ax=Figure().subplots())
+    >>> ax.texts[0].get_text(), ax.collections[0].get_array().tolist()
+    ('8', [[0.8, 0.2], [0.2, 0.8]])
     """
     ax = ax or plt.gca()
     total = counts.sum(axis=1).clip(lower=1)
@@ -223,8 +333,7 @@ def plot_confusion(counts: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         square=True,
         ax=ax,
     )
-    ax.set_xlabel("predicted level")
-    ax.set_ylabel("true level")
+    ax.set(xlabel="predicted level", ylabel="true level")
     ax.tick_params(length=0)
     ax.tick_params(axis="y", rotation=0)
     return ax
@@ -243,15 +352,37 @@ def plot_curves(
     Parameters
     ----------
     curves : xarray.DataArray of shape (side, phase)
-        Degrees.
+        Degrees; ``side`` is left or right, ``phase`` percent of the cycle.
     reference : pair of arrays of shape (phase,), optional
-        Mean and SD of the reference, drawn as a grey band.
+        Mean and SD of the reference, degrees, drawn as a grey band.
     reference_label : str
         What the legend calls the band, as :attr:`cpexplore.gait.Reference.label`.
     foot_off_pct : dict, optional
-        Foot off by side, drawn as a vertical dashed line.
+        Foot off by side, percent of the cycle, drawn as a vertical dashed line.
     ax : matplotlib Axes, optional
         Where to draw.
+
+    Returns
+    -------
+    matplotlib Axes
+        The axes drawn on; neither legend nor name of the angle.
+
+    Raises
+    ------
+    KeyError
+        If a side is neither left nor right, or a coordinate is missing.
+    ValueError
+        If the reference has another length than the curves.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> from matplotlib.figure import Figure
+    >>> coords = [("side", ["left", "right"]), ("phase", [0, 72, 100])]
+    >>> knees = xr.DataArray([[5, 60, 5], [5, 30, 5]], coords)  # a stiff right one
+    >>> ax = plot_curves(knees, foot_off_pct={"left": 60}, ax=Figure().subplots())
+    >>> [(line.get_label(), int(max(line.get_ydata()))) for line in ax.lines[::2]]
+    [('left', 60), ('right', 30)]
     """
     ax = ax or plt.gca()
     phase = curves["phase"].values
@@ -265,6 +396,5 @@ def plot_curves(
         foot_off = (foot_off_pct or {}).get(side, np.nan)
         if np.isfinite(foot_off):
             ax.axvline(foot_off, color=colour, linestyle=(0, (4, 3)), lw=0.7)
-    ax.set_xlim(0, 100)
-    ax.set_xlabel("gait cycle (%)")
+    ax.set(xlim=(0, 100), xlabel="gait cycle (%)")
     return ax

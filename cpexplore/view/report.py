@@ -73,7 +73,16 @@ def write_report(run: Run, *, out: Path | None = None) -> Path:
     Raises
     ------
     FileNotFoundError
-        If the run lacks a table.
+        If the run lacks a table, its walks or its saliency.
+    KeyError
+        If it lacks ``statistics/association.csv`` or ``statistics/odds_ratios.csv``.
+
+    Examples
+    --------
+    >>> from cpexplore.runs import load_run
+    >>> from cpexplore.view import write_report
+    >>> write_report(load_run("runs/demo"))  # doctest: +SKIP
+    PosixPath('runs/demo/report.html')
     """
     audit = run.statistics.get("audit")
     page = html.render(

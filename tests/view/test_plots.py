@@ -65,6 +65,9 @@ def test_the_joints_shown_are_the_highest_of_the_asked_method_and_level(ax):
     assert ax.lines[0].get_xdata().tolist() == share[:-4:-1].tolist()
     assert ax.get_xlabel() == "share of saliency (95 % CI)"
     assert ax.get_xlim()[0] == 0
+    message = "`method` must be one of 'grad_cam', 'occlusion'; got 'gradcam'"
+    with pytest.raises(ValueError, match=message):
+        plots.plot_joint_ranking(ranking, method="gradcam", ax=ax)
 
 
 def test_a_skeleton_has_a_dot_per_joint_and_a_line_per_bone(ax):

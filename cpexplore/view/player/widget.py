@@ -29,18 +29,25 @@ class SkeletonPlayer(anywidget.AnyWidget):
     saliency : xarray.DataArray of shape ([method], [level], time, keypoint), optional
         Evidence on the walk's own clock, aligned by keypoint name; NaN where there
         is none.
-    angles : xarray.Dataset of shape (time, side), optional
+    angles : xarray.Dataset of shape (time, [side]), optional
         Joint angles, degrees, see :func:`cpexplore.gait.joint_angles`.
     events : pandas.DataFrame, optional
         ``side, event, time_s``, see :func:`cpexplore.gait.detect_events`.
     compare : SkeletonPlayer or xarray.Dataset, optional
         A second walk, or another player's, shown beside the first, locked to it by
         time or by gait cycle.
+    **traits
+        What is shown first: ``frame`` (from 0; the first with a person, and with
+        evidence where there is any), ``playing``, ``speed`` (times real time, 0.1 to
+        2), ``selected_keypoint``, ``level``, ``method``, ``theme``.
 
     Raises
     ------
     ValueError
-        If the walk is invalid, or something does not belong to it.
+        If the walk is invalid, or something does not belong to it; also when a trait
+        is set to what there is not.
+    traitlets.TraitError
+        If a trait is of the wrong type.
 
     Notes
     -----
@@ -48,6 +55,23 @@ class SkeletonPlayer(anywidget.AnyWidget):
     frames with shift), Home and End go to the ends, ``[`` and ``]`` to the events,
     ``+`` and ``-`` change the speed. A click on a joint selects it; a click in the
     heat map or the curves goes there.
+
+    Examples
+    --------
+    Nobody is in the first 28 frames of this real walk. What is shown can be saved
+    without a browser.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from cpexplore import datasets
+    >>> from cpexplore.view import SkeletonPlayer
+    >>> player = SkeletonPlayer(datasets.sample_walk("sports2d"), speed=0.5)
+    >>> player.frame
+    28
+    >>> player.frame = 100
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     player.to_svg(Path(folder) / "walk.svg").read_text()[:4]
+    '<svg'
     """
 
     _esm = html.MODULE
