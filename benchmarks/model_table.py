@@ -17,7 +17,8 @@ import argparse
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from cpexplore import gait
 from cpexplore.cohort import Cohort
 from cpexplore.datasets import simulated_cohort
 from cpexplore.gmfcs import PROBABILITIES
+from cpexplore.io import WalkStore, write_store
 from cpexplore.io.files import write_atomic
 from cpexplore.learning import compare, cross_validate, score
 from cpexplore.learning.comparison import ensemble, pairs
@@ -190,12 +192,13 @@ def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
     if is_done(stage, out):
         return
     started = time.monotonic()
-    cohort = simulated_cohort(
+    children = simulated_cohort(
         n_patients=stage.patients,
         seed=stage.cohort_seed,
         world=stage.world,
         min_per_level=0,
     )
+    cohort = keep_walks(children, shared / "walks.zarr", n_jobs=n_jobs)
     run = cross_validate(
         cohort,
         spec,
@@ -210,7 +213,8 @@ def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
     )
     others = []
     if stage.part == "main":
-        others = [oracle(truth_table(cohort, shared / "truth.parquet"), run)]
+        truth = truth_table(children, shared / "truth.parquet", n_jobs=n_jobs)
+        others = [oracle(truth, run)]
     write_table(folder / ANSWERS, answers(run, *others))
     if not begun:  # nothing is known of what earlier starts took
         took = round(time.monotonic() - started)
@@ -246,6 +250,15 @@ def source_of_features() -> str:
     files = [*root.glob("gait/*.py"), *root.glob("preprocessing/*.py")]
     text = b"".join(f.read_bytes() for f in sorted([*files, root / "windows.py"]))
     return hashlib.sha256(text).hexdigest()
+
+
+def keep_walks(cohort: Cohort, folder: Path, *, n_jobs: int) -> Cohort:
+    """The cohort with its walks in a store, simulated once."""
+    if not folder.exists():
+        ids = cohort.index.index
+        running = Parallel(n_jobs=n_jobs, return_as="generator")
+        write_store(folder, running(delayed(getitem)(cohort.walks, w) for w in ids))
+    return replace(cohort, walks=WalkStore(folder))
 
 
 def core_features(cohort: Cohort, file: Path, *, n_jobs: int) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+from joblib import Parallel, delayed
 
 from cpexplore import gmfcs
 from cpexplore.cohort import Cohort
@@ -18,19 +19,27 @@ from cpexplore.learning.fold_task import inner_split
 from cpexplore.learning.scaling import FeatureScaler
 from cpexplore.models.baselines import fit_boosting, fit_logit
 from cpexplore.runs import Run, write_table
+from cpexplore.simulate import SimulatedWalks
 from cpexplore.simulate.walk import Truth
 
 CYCLE_VALUES = ("contact", "min", "max", "range", "midstance")
 """What is taken of an angle in each gait cycle; midstance is 20 to 45 % of it."""
 
 
-def truth_table(cohort: Cohort, file: Path) -> pd.DataFrame:
+def truth_table(cohort: Cohort, file: Path, *, n_jobs: int) -> pd.DataFrame:
     """What truly happened in each walk, without severity or pattern weight."""
     if not file.exists():
-        rows = {w: true_features(cohort.walks.truth(w)) for w in cohort.index.index}
-        write_table(file, pd.DataFrame(rows).T.rename_axis("walk_id"))
+        ids = cohort.index.index
+        running = Parallel(n_jobs=n_jobs)
+        rows = running(delayed(true_features_of)(cohort.walks, w) for w in ids)
+        write_table(file, pd.DataFrame(rows, ids).rename_axis("walk_id"))
     device = pd.get_dummies(cohort.index["device"], prefix="device", dtype=float)
     return pd.read_parquet(file).join(device)
+
+
+def true_features_of(walks: SimulatedWalks, walk_id: str) -> dict[str, float]:
+    """What :func:`true_features` says of a walk, which is simulated again."""
+    return true_features(walks.truth(walk_id))
 
 
 def true_features(truth: Truth) -> dict[str, float]:

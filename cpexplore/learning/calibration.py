@@ -96,17 +96,12 @@ def binned_calibration_error(
     Kumar, Liang and Ma, Verified uncertainty calibration, NeurIPS 2019.
     """
     weights = np.ones((1, len(confidence))) if weights is None else weights
-    order = np.argsort(confidence, kind="stable")
-    starts = _bin_starts(confidence[order], n_bins)
-
-    def total(values: np.ndarray) -> np.ndarray:
-        return np.add.reduceat(values[:, order], starts, axis=1)  # (B, bin)
-
-    mass = total(weights)
-    safe = np.maximum(mass, 1e-12)
-    right, said = total(weights * correct) / safe, total(weights * confidence) / safe
+    within = _bins(confidence, n_bins)  # (n, bin)
+    columns = [within, within * correct[:, None], within * confidence[:, None]]
+    mass, right, said = np.split(weights @ np.hstack(columns), 3, axis=1)  # (B, bin)
+    right, said = (part / np.maximum(mass, 1e-12) for part in (right, said))
     gap = np.abs(right - said)
-    n_effective = mass**2 / np.maximum(total(weights**2), 1e-12)
+    n_effective = mass**2 / np.maximum(weights**2 @ within, 1e-12)
     variance = right * (1 - right) / np.maximum(n_effective - 1, 1)
     error = np.sqrt(np.maximum(variance, 1e-12))
     expected = error * np.sqrt(2 / np.pi) * np.exp(-((gap / error) ** 2) / 2)
@@ -115,11 +110,11 @@ def binned_calibration_error(
     return np.maximum((share * (2 * gap - expected)).sum(1), 0.0)
 
 
-def _bin_starts(confidence: np.ndarray, n_bins: int) -> np.ndarray:
-    """First positions of bins of equal mass in a sorted array, ties left together."""
-    n_bins = min(n_bins, len(confidence))
-    starts = np.arange(n_bins) * len(confidence) // n_bins
-    return np.unique(np.searchsorted(confidence, confidence[starts]))
+def _bins(confidence: np.ndarray, n_bins: int) -> np.ndarray:
+    """Which row (n) is in which bin: 0 or 1 (n, bin), of equal mass, ties together."""
+    ranked, n_bins = np.sort(confidence), min(n_bins, len(confidence))
+    edges = np.unique(ranked[np.arange(n_bins) * len(ranked) // n_bins])
+    return np.eye(len(edges))[np.searchsorted(edges, confidence, side="right") - 1]
 
 
 def reliability(oof: pd.DataFrame, *, model: str, n_bins: int = 10) -> pd.DataFrame:
@@ -145,8 +140,7 @@ def reliability(oof: pd.DataFrame, *, model: str, n_bins: int = 10) -> pd.DataFr
         If the model is unknown, or no walk of it has a level.
     """
     confidence, right, _ = _answers(oof, model=model)
-    order = np.argsort(confidence, kind="stable")
-    bins = np.split(order, _bin_starts(confidence[order], n_bins)[1:])
+    bins = [np.flatnonzero(rows) for rows in _bins(confidence, n_bins).T]
     return pd.DataFrame(
         {
             "confidence": [confidence[rows].mean() for rows in bins],

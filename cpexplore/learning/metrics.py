@@ -124,7 +124,8 @@ def ordinal_auroc(p: Predictions) -> np.ndarray:
     """Mean area under the ROC curve of "worse than level k", over the thresholds."""
     thresholds = range(_K - 1)
     worse = 1 - p.proba.cumsum(1)
-    areas = [_auroc(worse[:, k], p.target > k, p.weights) for k in thresholds]
+    weights = np.ascontiguousarray(p.weights.T)
+    areas = [_auroc(worse[:, k], p.target > k, weights) for k in thresholds]
     return _mean_present(np.stack(areas, axis=1))
 
 
@@ -284,14 +285,19 @@ def _kappa(confusion: np.ndarray, cost: np.ndarray) -> np.ndarray:
 
 
 def _auroc(value: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted area (B,): chance that a positive exceeds a negative, ties half."""
+    """Area (B,): chance that a positive exceeds a negative, ties half.
+
+    Weights are (n, B): whole rows are sorted and summed, which is fast.
+    """
     order = np.argsort(value, kind="stable")
-    first = np.flatnonzero(np.diff(value[order], prepend=-np.inf))
-    weights = weights[:, order]
-    up = np.add.reduceat(weights * positive[order], first, axis=1)
-    down = np.add.reduceat(weights * ~positive[order], first, axis=1)
-    below = down.cumsum(1) - down / 2
-    return _divide((up * below).sum(1), up.sum(1) * down.sum(1))
+    high, low = order[positive[order]], order[~positive[order]]
+    up, below = weights[high], np.zeros((len(low) + 1, weights.shape[1]))
+    np.cumsum(weights[low], axis=0, out=below[1:])
+    beaten = np.zeros(weights.shape[1])
+    for side in ("left", "right"):  # those below, then with those that are equal
+        rank = np.searchsorted(value[low], value[high], side)
+        beaten += np.einsum("nb,nb->b", up, below[rank]) / 2
+    return _divide(beaten, up.sum(0) * below[-1])
 
 
 def _divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ seed sequence do not count.)
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +22,8 @@ from tqdm.auto import tqdm
 
 from cpexplore.learning.augment import Augmentation
 from cpexplore.learning.data import WalkSet
+from cpexplore.learning.memory import freed_memory
 from cpexplore.learning.recipe import FitConfig
-from cpexplore.learning.threads import return_freed_memory
 from cpexplore.learning.training_state import TrainingState
 from cpexplore.models.fusion import FusionClassifier
 from cpexplore.models.losses import Criterion, make_criterion, triplet
@@ -146,30 +146,17 @@ def fit(
             "`config.triplet` must be 0 for a model without `embed(x)`; got "
             f"{config.triplet} for {type(model).__name__}."
         )
-    if getattr(getattr(model, "config", None), "recompute", False):
-        return_freed_memory()
     data = [walks.fingerprint() for walks in (train, inner)] if checkpoint else []
     state = TrainingState(
         copy.deepcopy(model), config=config, augment=augment, seed=seed, data=data
     )
     if checkpoint is not None and checkpoint.exists():
         state.restore(checkpoint)
-    criterion = make_criterion(config.loss, train.priors)
     epochs = range(len(state.history), config.epochs)
-    for epoch in tqdm(epochs, desc="epochs", disable=not progress, leave=False):
-        if epoch - state.best_epoch > config.patience:
-            break
-        started = perf_counter()
-        with seeded(seed, epoch) as generator:
-            loss, rate = _train_epoch(
-                state, train, augment=augment, criterion=criterion, generator=generator
-            )
-        record = {"epoch": epoch, "learning_rate": rate, "loss": loss}
-        record |= judge(state.average, inner)
-        _check_finite(record)
-        state.keep(record | {"seconds": perf_counter() - started})
-        if checkpoint is not None:
-            state.save(checkpoint)
+    bar = tqdm(epochs, desc="epochs", disable=not progress, leave=False)
+    frugal = getattr(getattr(model, "config", None), "recompute", False)
+    with freed_memory(kept=not frugal):
+        _train(state, train, inner=inner, epochs=bar, checkpoint=checkpoint)
     state.average.load_state_dict(state.best)
     history = pd.DataFrame(state.history)
     return FitResult(
@@ -253,11 +240,36 @@ def _check_finite(record: dict[str, float]) -> None:
         )
 
 
+def _train(
+    state: TrainingState,
+    train: WalkSet,
+    *,
+    inner: WalkSet,
+    epochs: Iterable[int],
+    checkpoint: Path | None,
+) -> None:
+    """Train for some epochs, or until the inner part has been patient enough."""
+    criterion = make_criterion(state.config.loss, train.priors)
+    for epoch in epochs:
+        if epoch - state.best_epoch > state.config.patience:
+            break
+        started = perf_counter()
+        with seeded(state.seed, epoch) as generator:
+            loss, rate = _train_epoch(
+                state, train, criterion=criterion, generator=generator
+            )
+        record = {"epoch": epoch, "learning_rate": rate, "loss": loss}
+        record |= judge(state.average, inner)
+        _check_finite(record)
+        state.keep(record | {"seconds": perf_counter() - started})
+        if checkpoint is not None:
+            state.save(checkpoint)
+
+
 def _train_epoch(
     state: TrainingState,
     train: WalkSet,
     *,
-    augment: Augmentation | None,
     criterion: Criterion,
     generator: torch.Generator,
 ) -> tuple[float, float]:
@@ -274,8 +286,8 @@ def _train_epoch(
             group["lr"] = rate
         walk = train.row[batch]
         x, features = train.x[batch], train.features[walk]
-        if augment is not None:
-            x, features = augment(x, features, generator)
+        if state.augment is not None:
+            x, features = state.augment(x, features, generator)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=config.bf16):
             loss = _objective(
                 state, x, features, rows=walk, train=train, loss=criterion
