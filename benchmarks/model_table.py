@@ -59,7 +59,12 @@ COHORT_SEEDS = (1, 2, 3)
 LEGS = ("skeleton_legs", "fusion_legs")
 """The same network blind to head, trunk and arms, which show the device."""
 STREAMS = ("skeleton", "skeleton_bone", "skeleton_motion")
-"""Joints, bones and motion, whose mean is the model ``skeleton_streams``."""
+"""Joints, bones and motion."""
+ENSEMBLES = {
+    "skeleton_streams": STREAMS,
+    "fusion_streams": ("skeleton_streams", "features_ordinal"),
+}
+"""Models that are the mean of the answers of others."""
 PUBLIC_SIZE = 797
 """Patients of the field's public data."""
 ANSWERS = "answers.parquet"
@@ -291,7 +296,7 @@ def summarise(out: Path, stages: tuple[Stage, ...] = STAGES) -> dict[str, pd.Dat
     scores, differences, by_cohort = [], [], []
     for (world, patients), group in groups.items():
         oof = pd.concat([predictions(s, out) for s in group], ignore_index=True)
-        oof = with_trainings(with_streams(oof))
+        oof = with_trainings(with_ensembles(oof))
         about = {"world": world, "patients": patients}
         for _, rows in oof.groupby("model", sort=False):
             # of several stages and a busy machine, the median; ensembles have none
@@ -324,14 +329,15 @@ def on_common_splits(oof: pd.DataFrame, two: tuple[str, str]) -> pd.DataFrame:
     return oof[oof["model"].isin(two) & oof["seed"].isin(seeds[0] & seeds[1])]
 
 
-def with_streams(oof: pd.DataFrame) -> pd.DataFrame:
-    """Add the mean of the three streams, where all of them were trained."""
-    seeds = [set(oof.loc[oof["model"] == model, "seed"]) for model in STREAMS]
-    rows = oof[oof["seed"].isin(set.intersection(*seeds))]
-    if rows.empty:
-        return oof
-    mean = ensemble(rows, STREAMS, name="skeleton_streams")
-    return pd.concat([oof, mean.assign(seconds_per_epoch=np.nan)])
+def with_ensembles(oof: pd.DataFrame) -> pd.DataFrame:
+    """Add :data:`ENSEMBLES` on the splits on which all their models were trained."""
+    for name, models in ENSEMBLES.items():
+        seeds = [set(oof.loc[oof["model"] == model, "seed"]) for model in models]
+        rows = oof[oof["seed"].isin(set.intersection(*seeds))]
+        if len(rows):
+            mean = ensemble(rows, models, name=name)
+            oof = pd.concat([oof, mean.assign(seconds_per_epoch=np.nan)])
+    return oof
 
 
 def with_trainings(oof: pd.DataFrame) -> pd.DataFrame:

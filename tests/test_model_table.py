@@ -89,11 +89,22 @@ def test_two_models_are_compared_on_the_splits_of_both(stages, tmp_path):
 def test_streams_are_averaged_where_all_of_them_were_trained():
     oof = answers(dict.fromkeys(model_table.STREAMS, 0.8), seed=0)
     again = answers({"skeleton": 0.8}, seed=0).assign(seed=1)
-    both = model_table.with_streams(pd.concat([oof, again], ignore_index=True))
+    both = model_table.with_ensembles(pd.concat([oof, again], ignore_index=True))
     mean = both[both["model"] == "skeleton_streams"]
     assert len(mean) == 40
     assert set(mean["seed"]) == {0}
-    assert model_table.with_streams(again) is again
+    assert "fusion_streams" not in set(both["model"])  # there is no ordinal logit
+    assert model_table.with_ensembles(again) is again
+
+
+def test_the_mean_of_streams_is_averaged_with_the_ordinal_logit_as_one_model():
+    models = dict.fromkeys((*model_table.STREAMS, "features_ordinal"), 0.8)
+    both = model_table.with_ensembles(answers(models, seed=0))
+    by_model = both.set_index(["model", "walk_id"])[list(model_table.PROBABILITIES)]
+    roots = np.sqrt(by_model.loc["skeleton_streams"] * by_model.loc["features_ordinal"])
+    expected = roots.div(roots.sum(axis=1), axis=0)
+    mean = by_model.loc["fusion_streams"]
+    np.testing.assert_allclose(mean, expected.loc[mean.index])
 
 
 def test_the_mean_of_trainings_stands_under_each_of_them():
