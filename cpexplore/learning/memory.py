@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of <malloc.h>
 _MOST = 32 << 20  # to where glibc lets the second grow by itself; the first is twice it
+_HUGE, _BIG = 1 << 30, 1 << 20
 
 
 @contextmanager
@@ -15,10 +16,10 @@ def freed_memory(*, kept: bool) -> Iterator[None]:
 
     Both only where glibc is used; afterwards, what is free is given back, and glibc's
     allocator does as it does in a process that has freed large blocks. Left alone, it
-    gives the blocks of 32 MB and more back and asks for them again in every step, and
-    the end of its heap as well: a step of the preset ``quick`` takes a fifth longer.
-    Yet it keeps smaller blocks, so that a network that forgets its activations to save
-    memory saves little unless all large blocks go back.
+    gives blocks of 32 MB and more and the end of its heap back after every step and
+    asks for them again in the next; training the preset ``quick`` takes a twentieth
+    longer so. Yet it keeps smaller blocks, so that a network that forgets its
+    activations to save memory saves little unless these go back, too; that takes time.
 
     Parameters
     ----------
@@ -31,8 +32,9 @@ def freed_memory(*, kept: bool) -> Iterator[None]:
     if mallopt is None:
         yield
         return
-    mallopt(_M_MMAP_THRESHOLD, 1 << 30 if kept else 1 << 20)
-    mallopt(_M_TRIM_THRESHOLD, 2**31 - 1 if kept else 1 << 17)
+    if not mallopt(_M_MMAP_THRESHOLD, _HUGE if kept else _BIG):
+        mallopt(_M_MMAP_THRESHOLD, _MOST)  # an older glibc goes no further
+    mallopt(_M_TRIM_THRESHOLD, _HUGE if kept else _BIG)
     try:
         yield
     finally:
