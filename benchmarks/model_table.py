@@ -62,7 +62,7 @@ STREAMS = ("skeleton", "skeleton_bone", "skeleton_motion")
 """Joints, bones and motion."""
 ENSEMBLES = {
     "skeleton_streams": STREAMS,
-    "fusion_streams": ("skeleton_streams", "features_ordinal"),
+    "streams_and_ordinal": ("skeleton_streams", "features_ordinal"),
 }
 """Models that are the mean of the answers of others."""
 PUBLIC_SIZE = 797
@@ -169,61 +169,81 @@ def run_stages(stages: list[Stage], out: Path, *, n_jobs: int) -> None:
     """Run stages of the public size fold beside fold, then the others side by side.
 
     Five folds leave one of two processes idle at the end; whole stages do not, but one
-    of the public size would take the better part of an hour.
+    of the public size would take the better part of an hour. Stages side by side may
+    share a cohort, which is therefore made first.
     """
+    small = [stage for stage in stages if stage.patients != PUBLIC_SIZE]
     for stage in stages:
-        if stage.patients == PUBLIC_SIZE:
+        if stage not in small:
             run_stage(stage, out, n_jobs=n_jobs)
-    Parallel(n_jobs=n_jobs)(
-        delayed(run_stage)(stage, out, n_jobs=1)
-        for stage in stages
-        if stage.patients != PUBLIC_SIZE
-    )
+    wanted = {s.cohort: s for s in small if not is_done(s, out)}
+    for stage in wanted.values():
+        make_cohort(stage, out, n_jobs=n_jobs)
+    Parallel(n_jobs=n_jobs)(delayed(run_stage)(stage, out, n_jobs=1) for stage in small)
 
 
 def run_stage(stage: Stage, out: Path, *, n_jobs: int) -> None:
     """Train and ask all models of a stage, then the oracle, unless that is done."""
     print(stage.name, flush=True)
-    folder, shared = out / stage.name, out / "cohorts" / stage.cohort
+    folder = out / stage.name
     spec = CrossvalSpec(models=stage.models)
     begun = folder.exists()
     claim(folder / "stage.json", **asdict(stage), spec=asdict(spec))
-    claim(
-        shared / "cohort.json",
-        cohort=stage.cohort,
-        windows=asdict(WindowConfig()),
-        source=source_of_features(),
-    )
     if is_done(stage, out):
         return
     started = time.monotonic()
-    children = simulated_cohort(
-        n_patients=stage.patients,
-        seed=stage.cohort_seed,
-        world=stage.world,
-        min_per_level=0,
-    )
-    cohort = keep_walks(children, shared / "walks.zarr", n_jobs=n_jobs)
+    made = make_cohort(stage, out, n_jobs=n_jobs)
     run = cross_validate(
-        cohort,
+        made.cohort,
         spec,
         seed=stage.seed,
-        features=core_features(cohort, shared / "features.parquet", n_jobs=n_jobs),
-        windows=cut_windows(cohort, shared / "windows.npz", n_jobs=n_jobs),
+        features=made.features,
+        windows=made.windows,
         select=select_by_joints,
         backbones=out / stage.backbones if stage.backbones else None,
         out=folder,
         n_jobs=n_jobs,
         progress=n_jobs > 1,
     )
-    others = []
-    if stage.part == "main":
-        truth = truth_table(children, shared / "truth.parquet", n_jobs=n_jobs)
-        others = [oracle(truth, run)]
+    others = [oracle(made.truth, run)] if stage.part == "main" else []
     write_table(folder / ANSWERS, answers(run, *others))
     if not begun:  # nothing is known of what earlier starts took
         took = round(time.monotonic() - started)
         write_json(folder / "time.json", {"seconds": took, "processes": n_jobs})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A cohort and what is computed of it once."""
+
+    cohort: Cohort
+    features: pd.DataFrame
+    windows: Windows
+    truth: pd.DataFrame
+
+
+def make_cohort(stage: Stage, out: Path, *, n_jobs: int) -> Made:
+    """Simulate and measure the cohort of a stage, or read what was kept of it."""
+    folder = out / "cohorts" / stage.cohort
+    claim(
+        folder / "cohort.json",
+        cohort=stage.cohort,
+        windows=asdict(WindowConfig()),
+        source=source_of_cohorts(),
+    )
+    children = simulated_cohort(
+        n_patients=stage.patients,
+        seed=stage.cohort_seed,
+        world=stage.world,
+        min_per_level=0,
+    )
+    cohort = keep_walks(children, folder / "walks.zarr", n_jobs=n_jobs)
+    return Made(
+        cohort=cohort,
+        features=core_features(cohort, folder / "features.parquet", n_jobs=n_jobs),
+        windows=cut_windows(cohort, folder / "windows.npz", n_jobs=n_jobs),
+        truth=truth_table(children, folder / "truth.parquet", n_jobs=n_jobs),
+    )
 
 
 def answers(run: Run, *others: pd.DataFrame) -> pd.DataFrame:
@@ -249,10 +269,11 @@ def claim(file: Path, **made: object) -> None:
         raise SystemExit(f"{file.parent} holds something else; delete it to go on.")
 
 
-def source_of_features() -> str:
-    """Hash of the code that cuts windows and measures features."""
+def source_of_cohorts() -> str:
+    """Hash of the code that simulates walks, cuts windows and measures features."""
     root = Path(cpexplore.__file__).parent
-    files = [*root.glob("gait/*.py"), *root.glob("preprocessing/*.py")]
+    rooms = ("simulate", "preprocessing", "gait")
+    files = [file for room in rooms for file in root.glob(f"{room}/*.py")]
     text = b"".join(f.read_bytes() for f in sorted([*files, root / "windows.py"]))
     return hashlib.sha256(text).hexdigest()
 
@@ -306,7 +327,8 @@ def summarise(out: Path, stages: tuple[Stage, ...] = STAGES) -> dict[str, pd.Dat
         for two in pairs([m for m in oof["model"].unique() if "oracle" not in m]):
             both = on_common_splits(oof, two)
             joined = compare(both, *two).assign(**about, **counts(both))
-            joined.loc[joined["cohorts"] > 1, "p_folds"] = np.nan  # they share nothing
+            if joined["cohorts"].gt(1).any() or "skeleton_trainings" in two:
+                joined["p_folds"] = np.nan  # folds that share nothing, or all networks
             differences.append(joined)
             by_cohort += [
                 compare(of_cohort, *two).assign(**about, cohort_seed=seed)

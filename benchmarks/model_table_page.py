@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+from model_table import ENSEMBLES
 
 from cpexplore.view.labels import model_label
 
@@ -35,6 +36,7 @@ ORACLES = {
     "oracle_boosting": "oracle, boosted trees",
     "oracle_logit": "oracle, logit",
 }
+MEANS = (*ENSEMBLES, "skeleton_trainings")
 DIFFERENCES = ("accuracy", "balanced_accuracy")
 
 
@@ -85,7 +87,8 @@ def by_world(accuracy: pd.DataFrame, worlds: list[str]) -> list[list[str]]:
 def by_metric(rows: pd.DataFrame) -> list[list[str]]:
     """A row per model with its main metrics.
 
-    The oracles know no temperature, so their calibration error is left out.
+    Oracles and means of several answers know no temperature, so their calibration error
+    is left out.
     """
     columns = {(name, "all"): label for name, label in METRICS.items()}
     columns |= {("recall", "IV"): "recall of IV"}
@@ -96,7 +99,7 @@ def by_metric(rows: pd.DataFrame) -> list[list[str]]:
     for model in order:
         seconds = accuracy.loc[model, "seconds_per_epoch"]
         told = {key: cells[model, *key] for key in columns}
-        if model in ORACLES:
+        if model in (*ORACLES, *MEANS):
             told["ece", "all"] = ""
         lines.append(
             [

@@ -138,6 +138,15 @@ def validate_walk(walk: xr.Dataset) -> None:
         If it is no Dataset.
     ValueError
         If a variable, dimension, attribute or value is wrong; the message says which.
+
+    Examples
+    --------
+    >>> from cpexplore.datasets import sample_walk
+    >>> walk = sample_walk("sports2d")
+    >>> validate_walk(walk)  # nothing is wrong
+    >>> validate_walk(walk.drop_vars("confidence"))
+    Traceback (most recent call last):
+    ValueError: `walk` lacks the variable 'confidence'.
     """
     if not isinstance(walk, xr.Dataset):
         raise TypeError(
@@ -196,6 +205,19 @@ def convert_keypoints(walk: xr.Dataset, to: str) -> xr.Dataset:
     ------
     ValueError
         If ``to`` is unknown.
+
+    Examples
+    --------
+    COCO-17 has fewer keypoints; on the way back the feet are missing:
+
+    >>> from cpexplore.datasets import sample_walk
+    >>> walk = sample_walk("sports2d")
+    >>> coco = convert_keypoints(walk, "coco_17")
+    >>> walk.sizes["keypoint"], coco.sizes["keypoint"]
+    (33, 17)
+    >>> back = convert_keypoints(coco, "body_25")["position"].sel(space="x")
+    >>> back.isel(time=100).sel(keypoint=["mid_hip", "left_heel"]).notnull().values
+    array([ True, False])
     """
     target = keypoint_set(to)
     if walk.attrs["keypoint_set"] == to:
@@ -220,7 +242,16 @@ def convert_keypoints(walk: xr.Dataset, to: str) -> xr.Dataset:
 
 
 def is_cleaned(walk: xr.Dataset) -> bool:
-    """Whether :func:`cpexplore.preprocessing.clean` has been applied."""
+    """Whether :func:`cpexplore.preprocessing.clean` has been applied.
+
+    Examples
+    --------
+    >>> from cpexplore.datasets import sample_walk
+    >>> from cpexplore.preprocessing import clean
+    >>> walk = sample_walk("sports2d")
+    >>> is_cleaned(walk), is_cleaned(clean(walk))
+    (False, True)
+    """
     return "cleaned" in walk.attrs
 
 
@@ -232,6 +263,13 @@ def to_movement(walk: xr.Dataset) -> xr.Dataset:
     xarray.Dataset
         ``position (time, space, keypoint, individual)`` and ``confidence (time,
         keypoint, individual)`` with one individual, the patient id.
+
+    Examples
+    --------
+    >>> from cpexplore.datasets import sample_walk
+    >>> poses = to_movement(sample_walk("sports2d"))
+    >>> poses["position"].dims, poses["position"].shape
+    (('time', 'space', 'keypoint', 'individual'), (166, 2, 33, 1))
     """
     person = [walk.attrs["patient_id"]]
     poses = walk[["position", "confidence"]].expand_dims(individual=person, axis=-1)
@@ -262,6 +300,17 @@ def from_movement(
     ------
     ValueError
         If ``fps`` is not in the attributes or the set is unknown.
+
+    Examples
+    --------
+    There and back again:
+
+    >>> from cpexplore.datasets import sample_walk
+    >>> walk = sample_walk("sports2d")
+    >>> poses = to_movement(walk)
+    >>> again = from_movement(poses, keypoint_set="blazepose_33", walk_id="again")
+    >>> again["position"].equals(walk["position"])
+    True
     """
     old = {"keypoints": "keypoint", "individuals": "individual"}
     poses = poses.rename({k: v for k, v in old.items() if k in poses.dims})

@@ -66,13 +66,20 @@ def test_public_functions_are_documented():
     assert bare == []
 
 
+TOP = [import_module(name) for name in MODULES if name.count(".") == 1]
 OFFERED = {
     f"{module.__name__}.{name}": getattr(module, name)
-    for module in [import_module(name) for name in MODULES if name.count(".") == 1]
+    for module in TOP
     for name in getattr(module, "__all__", ())
     if inspect.isfunction(getattr(module, name))
 }
 """What users import from a package of the top level."""
+DEFINED = {
+    name: function
+    for name, function in public_functions().items()
+    if name.count(".") == 2 and not name.startswith("cpexplore._")
+}
+"""What a module of the top level defines."""
 
 
 @pytest.mark.parametrize("function", [*OFFERED.values()], ids=[*OFFERED])
@@ -82,6 +89,11 @@ def test_what_users_call_is_explained_and_shown(function):
     assert "Examples\n--------" in text
     assert not signature.parameters or "Parameters\n----------" in text
     assert signature.return_annotation in (None, "None") or "Returns\n-----" in text
+
+
+@pytest.mark.parametrize("function", [*DEFINED.values()], ids=[*DEFINED])
+def test_what_a_module_of_the_top_level_defines_is_shown(function):
+    assert "Examples\n--------" in (inspect.getdoc(function) or "")
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))

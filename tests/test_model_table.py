@@ -93,7 +93,7 @@ def test_streams_are_averaged_where_all_of_them_were_trained():
     mean = both[both["model"] == "skeleton_streams"]
     assert len(mean) == 40
     assert set(mean["seed"]) == {0}
-    assert "fusion_streams" not in set(both["model"])  # there is no ordinal logit
+    assert "streams_and_ordinal" not in set(both["model"])  # there is no ordinal logit
     assert model_table.with_ensembles(again) is again
 
 
@@ -103,7 +103,7 @@ def test_the_mean_of_streams_is_averaged_with_the_ordinal_logit_as_one_model():
     by_model = both.set_index(["model", "walk_id"])[list(model_table.PROBABILITIES)]
     roots = np.sqrt(by_model.loc["skeleton_streams"] * by_model.loc["features_ordinal"])
     expected = roots.div(roots.sum(axis=1), axis=0)
-    mean = by_model.loc["fusion_streams"]
+    mean = by_model.loc["streams_and_ordinal"]
     np.testing.assert_allclose(mean, expected.loc[mean.index])
 
 
@@ -144,29 +144,29 @@ def test_stages_run_side_by_side_once(tmp_path):
     assert timed["processes"] == 1
 
 
-def test_what_was_cut_by_other_code_is_not_taken(tmp_path, monkeypatch):
-    stage = Stage(
-        world="standard", cohort_seed=1, patients=12, part="x", models=("majority",)
-    )
-    monkeypatch.setattr(model_table, "is_done", lambda *_: True)
-    model_table.run_stage(stage, tmp_path, n_jobs=1)
-    monkeypatch.setattr(model_table, "source_of_features", lambda: "other")
-    with pytest.raises(SystemExit) as error:
-        model_table.run_stage(stage, tmp_path, n_jobs=1)
+def test_a_cohort_is_made_once_and_by_one_code(tmp_path, monkeypatch):
+    stage = Stage(world="standard", cohort_seed=1, patients=4)
+    made = model_table.make_cohort(stage, tmp_path, n_jobs=1)
     folder = tmp_path / "cohorts" / stage.cohort
-    assert str(error.value) == f"{folder} holds something else; delete it to go on."
+    written = {f: f.stat().st_mtime_ns for f in folder.rglob("*") if f.is_file()}
+    again = model_table.make_cohort(stage, tmp_path, n_jobs=1)
+    assert written == {f: f.stat().st_mtime_ns for f in written}
 
-
-def test_windows_of_a_cohort_are_cut_once(tmp_path):
     cohort = simulated_cohort(n_patients=4, seed=1, min_per_level=0)
-    file = tmp_path / "windows.npz"
-    cut = model_table.cut_windows(cohort, file, n_jobs=1)
-    written = file.stat().st_mtime_ns
-    read = model_table.cut_windows(cohort, file, n_jobs=1)
-    assert file.stat().st_mtime_ns == written
     for name, values in vars(cohort.windows()).items():
-        np.testing.assert_array_equal(getattr(cut, name), values)
-        np.testing.assert_array_equal(getattr(read, name), values)
+        np.testing.assert_array_equal(getattr(made.windows, name), values)
+        np.testing.assert_array_equal(getattr(again.windows, name), values)
+    for walk_id in cohort.index.index:
+        assert again.cohort.walk(walk_id).identical(cohort.walk(walk_id))
+    assert made.truth.index.tolist() == cohort.index.index.tolist()
+    speed = [cohort.walks.truth(w).parameters["speed_mps"] for w in cohort.index.index]
+    assert again.truth["speed_mps"].tolist() == speed
+    pd.testing.assert_frame_equal(made.features, again.features)
+
+    monkeypatch.setattr(model_table, "source_of_cohorts", lambda: "other")
+    with pytest.raises(SystemExit) as error:
+        model_table.make_cohort(stage, tmp_path, n_jobs=1)
+    assert str(error.value) == f"{folder} holds something else; delete it to go on."
 
 
 def test_the_page_sums_the_stages_that_were_timed_in_one_go(tmp_path):

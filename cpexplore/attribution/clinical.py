@@ -201,10 +201,8 @@ def saliency_of(
     Raises
     ------
     ValueError
-        If a method is unknown, the strides lack a column, or the windows do not suit
-        the network.
-    IndexError
-        If ``keep`` names a window that there is not.
+        If a method is unknown, the strides lack a column, the windows do not suit the
+        network, or ``keep`` names a window that there is not.
 
     Examples
     --------
@@ -229,7 +227,9 @@ def saliency_of(
     for method in methods:
         check_option("methods", method, tuple(METHODS))
     keep = np.zeros(0, dtype=int) if keep is None else np.asarray(keep)
-    kept = np.arange(len(windows))[keep]
+    kept = np.flatnonzero(keep) if keep.dtype == bool else keep
+    for number in (kept.min(initial=0), kept.max(initial=0)):
+        check_range("keep", number, low=0, high=max(0, len(windows) - 1))
     table = pd.DataFrame(columns=_STRIDE_COLUMNS) if strides is None else strides
     nothing = _maps(model, windows.select(kept[:0]), methods)
     phases, whole = [phase_saliency(nothing, table)], [nothing]

@@ -44,8 +44,7 @@ def sample_walk(name: str) -> xr.Dataset:
     Notes
     -----
     A real recording with real faults: nobody in the first 28 frames, legs exchanged
-    where they cross (for one frame in the full track, for up to seven in the lite one),
-    weak trailing heel and toe.
+    where they cross, more often in the lite track, weak trailing heel and toe.
 
     Examples
     --------

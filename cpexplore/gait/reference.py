@@ -5,6 +5,7 @@ patients, fixed before any model is trained. The default ones are simulated; use
 bring their own.
 """
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -38,6 +39,7 @@ CHANGES = tuple(
 
 _BANDWIDTH_LLPS = 0.15
 _FILE = "reference.npz"
+_DAMAGED = (OSError, EOFError, BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -295,7 +297,7 @@ def read_reference(path: str | Path) -> Reference:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return _unpack(arrays)
-    except (KeyError, OSError, TypeError, ValueError, EOFError, BadZipFile) as error:
+    except (*_DAMAGED, KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"`path` must be a file of `write_reference`; got {str(path)!r}: {error}"
         ) from error

@@ -1,6 +1,6 @@
 """Changes to a window that leave the child's level as it is."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -43,6 +43,12 @@ class Augmentation:
     """int64 (V,): left-right exchange of keypoints."""
     feature_mirror: np.ndarray
     """int64 (F,): left-right exchange of feature columns."""
+
+    @property
+    def told(self) -> dict[str, object]:
+        """Everything in it, as JSON holds it."""
+        mirrors = self.keypoint_mirror.tolist(), self.feature_mirror.tolist()
+        return asdict(self.config) | {"mirrors": mirrors}
 
     def __call__(
         self, x: Tensor, features: Tensor, generator: torch.Generator

@@ -181,9 +181,7 @@ class Fold:
             network = make_backbone(
                 kind, spec.backbone, keypoints=self.task.keypoint_set
             )
-        recipe = spec.fit
-        if kind in ("triplet", "cnn"):
-            recipe = replace(recipe, triplet=0.5 if kind == "triplet" else 0.0)
+        recipe = replace(spec.fit, triplet=0.5) if kind == "triplet" else spec.fit
         parts = self.seen(kind)
         result = self.fit(name, network, parts, recipe=recipe)
         return finish_backbone(kind, result.model, parts["learn"])
@@ -274,7 +272,7 @@ class Fold:
         }
         if isinstance(network, FusionClassifier) and network.offset is not None:
             network.offset.load(self.offset_of(variant.features, parts))
-        recipe = replace(spec.fit, triplet=0.0)
+        recipe = spec.fit
         if variant.loss is not None:
             recipe = replace(recipe, loss=replace(recipe.loss, name=variant.loss))
         frozen = self.fit(name, network, parts, recipe=recipe, seed_of=seed_of).model
@@ -299,8 +297,7 @@ class Fold:
         inner part has also stopped both trainings, which favours the longer one.
         """
         seen, recipe = self.seen(kind), self.task.spec.fit
-        slow = recipe.learning_rate / 10
-        recipe = replace(recipe, learning_rate=slow, triplet=0.0)
+        recipe = replace(recipe, learning_rate=recipe.learning_rate / 10)
         network, backbone = copy.deepcopy(fusion), self.backbones[BACKBONES[kind]]
         network.backbone = LastBlocks(backbone, n_blocks=2)  # type: ignore[arg-type]
         seen = {p: replace(seen[p], features=parts[p].features) for p in PARTS}

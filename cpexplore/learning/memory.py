@@ -17,19 +17,18 @@ def freed_memory(*, kept: bool) -> Iterator[None]:
     Both only where glibc is used; afterwards, what is free is given back, and glibc's
     allocator does as it does in a process that has freed large blocks. Left alone, it
     gives blocks of 32 MB and more and the end of its heap back after every step and
-    asks for them again in the next; training the preset ``quick`` takes a twentieth
-    longer so. Yet it keeps smaller blocks, so that a network that forgets its
-    activations to save memory saves little unless these go back, too; that takes time.
+    asks for them again in the next, which takes time. Yet it keeps smaller blocks, so
+    that a network that forgets its activations to save memory saves little unless these
+    go back, too. The allocator is the process's: one training at a time.
 
     Parameters
     ----------
     kept : bool
         Whether freed blocks are kept.
     """
-    mallopt = None
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    if mallopt is None:
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    mallopt, trim = (getattr(libc, name, None) for name in ("mallopt", "malloc_trim"))
+    if mallopt is None or trim is None:  # musl has neither
         yield
         return
     if not mallopt(_M_MMAP_THRESHOLD, _HUGE if kept else _BIG):
@@ -40,4 +39,4 @@ def freed_memory(*, kept: bool) -> Iterator[None]:
     finally:
         mallopt(_M_MMAP_THRESHOLD, _MOST)
         mallopt(_M_TRIM_THRESHOLD, 2 * _MOST)
-        ctypes.CDLL(None).malloc_trim(0)
+        trim(0)

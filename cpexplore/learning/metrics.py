@@ -31,6 +31,8 @@ class Predictions:
     """float64 (n, 4) probabilities."""
     weights: np.ndarray
     """float64 (B, n)."""
+    training: np.ndarray | None = None
+    """int64 (n,): of several rows of a walk, which this one is; None for one each."""
 
     @cached_property
     def confusion(self) -> np.ndarray:
@@ -115,9 +117,17 @@ def nll(p: Predictions) -> np.ndarray:
 
 
 def ece(p: Predictions) -> np.ndarray:
-    """Debiased calibration error of the most probable level, ten equal-mass bins."""
-    correct = p.proba.argmax(1) == p.target
-    return binned_calibration_error(p.proba.max(1), correct, weights=p.weights)
+    """Debiased calibration error of the most probable level, ten equal-mass bins.
+
+    The mean over trainings: the rows of a walk are not independent.
+    """
+    sure, correct = p.proba.max(1), p.proba.argmax(1) == p.target
+    training = np.zeros(len(sure)) if p.training is None else p.training
+    errors = [
+        binned_calibration_error(sure[own], correct[own], weights=p.weights[:, own])
+        for own in np.equal.outer(np.unique(training), training)
+    ]
+    return np.mean(errors, axis=0)
 
 
 def ordinal_auroc(p: Predictions) -> np.ndarray:
@@ -208,10 +218,10 @@ def score(
         weights = resampled_weights(patients, n_resamples=n_resamples, rng=seed)
         scores = _scores(predictions_of(rows, weights))
         summary = summary_of(scores, ci_level=ci_level)
+        levels = gmfcs.as_levels(rows["gmfcs"])
         for column, unit in (("n_walks", "walk_id"), ("n_patients", groups)):
             count = {"all": rows[unit].nunique()}
-            for level, own in rows.groupby("gmfcs", observed=False):
-                count[str(level)] = own[unit].nunique()
+            count |= {k: rows.loc[levels == k, unit].nunique() for k in gmfcs.LEVELS}
             summary[column] = [count[level] for level in summary["level"]]
         tables.append(summary.assign(model=model))
     columns = ["model", "metric", "level", "estimate", "ci_low", "ci_high"]
@@ -244,10 +254,12 @@ def resampled_weights(
 
 def predictions_of(rows: pd.DataFrame, weights: np.ndarray) -> Predictions:
     """The predictions of a table under several weightings."""
+    by_walk = rows.assign(seed=rows.get("seed", 0)).groupby("walk_id")["seed"]
     return Predictions(
         target=gmfcs.encode(rows["gmfcs"]),
         proba=rows[list(PROBABILITIES)].to_numpy("float64"),
         weights=weights,
+        training=by_walk.rank(method="first").to_numpy(int),
     )
 
 

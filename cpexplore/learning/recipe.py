@@ -45,8 +45,8 @@ class FitConfig:
     auxiliary: float = 0.3
     """Weight of the loss of the answer from each embedding of a fusion, >= 0."""
     triplet: float = 0.0
-    """Weight of the triplet loss on the embedding of an ST-GCN, >= 0; a study's fusions
-    and other networks have none."""
+    """Weight of the triplet loss on the embedding of an ST-GCN, >= 0. A study wants 0:
+    its metric learning is the model ``skeleton_triplet``, which has 0.5."""
     bf16: bool = False
     """Whether steps are computed in bfloat16, twice as fast where the processor can;
     weights stay in float32. Not shown to train as well."""

@@ -115,18 +115,26 @@ def fit(
     OSError
         If the checkpoint cannot be written.
 
+    Notes
+    -----
+    Where glibc is used, its allocator is told what to do with freed memory meanwhile,
+    see :func:`cpexplore.learning.memory.freed_memory`: one training per process.
+
     Examples
     --------
-    The same seed gives the same weights; four made-up walks, one window each:
+    The same seed gives the same weights; four made-up children to learn from and four
+    others to stop by, one window each:
 
     >>> import torch
     >>> from cpexplore.learning.data import WalkSet
-    >>> x, n = torch.rand(4, 3, 8, 17), torch.arange(4)
-    >>> known = {"walk_id": tuple("abcd"), "target": n, "patient": n}
-    >>> walks = WalkSet(x=x, row=n, features=torch.empty(4, 0), **known)
+    >>> def made_up(names):
+    ...     x, n = torch.rand(4, 3, 8, 17), torch.arange(4)
+    ...     known = {"walk_id": tuple(names), "target": n, "patient": n}
+    ...     return WalkSet(x=x, row=n, features=torch.empty(4, 0), **known)
+    >>> train, inner = made_up("abcd"), made_up("efgh")
     >>> model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(408, 4))
-    >>> once, again = (fit(model, walks, inner=walks, seed=1).model for _ in "ab")
-    >>> torch.equal(predict(once, walks), predict(again, walks))
+    >>> once, again = (fit(model, train, inner=inner, seed=1).model for _ in "ab")
+    >>> torch.equal(predict(once, inner), predict(again, inner))
     True
     """
     config = config or FitConfig()
@@ -154,7 +162,7 @@ def fit(
         state.restore(checkpoint)
     epochs = range(len(state.history), config.epochs)
     bar = tqdm(epochs, desc="epochs", disable=not progress, leave=False)
-    frugal = getattr(getattr(model, "config", None), "recompute", False)
+    frugal = any(getattr(part, "recompute", False) for part in model.modules())
     with freed_memory(kept=not frugal):
         _train(state, train, inner=inner, epochs=bar, checkpoint=checkpoint)
     state.average.load_state_dict(state.best)

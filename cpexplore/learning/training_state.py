@@ -51,7 +51,7 @@ class TrainingState:
         recipe = {"config": asdict(self.config), "seed": self.seed, "weights": names}
         # what shapes do not show: strides, dropout, heads
         recipe |= {"network": repr(self.model), "settings": _settings(self.model)}
-        recipe |= {"augment": repr(self.augment), "data": self.data}
+        recipe |= {"augment": self.augment and self.augment.told, "data": self.data}
         return json.dumps(recipe, sort_keys=True)
 
     def update_average(self) -> None:
@@ -87,8 +87,9 @@ class TrainingState:
         tensors, meta = load_tensors(path)
         if meta.get("recipe") != self.recipe:
             raise ValueError(
-                f"`checkpoint` must come from the same recipe, seed, model and "
-                f"walks; {str(path)!r} does not. Delete it or choose another file."
+                f"`checkpoint` must come from the same recipe, seed, model, "
+                f"augmentation and walks; {str(path)!r} does not. Delete it or choose "
+                "another file."
             )
         parts = take(tensors, prefix="state")
         self.model.load_state_dict(take(parts, prefix="model"))

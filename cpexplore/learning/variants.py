@@ -128,7 +128,7 @@ class CrossvalSpec:
     Raises
     ------
     ValueError
-        If a model is unknown.
+        If a model is unknown, or the recipe has a triplet loss for every network.
 
     Examples
     --------
@@ -150,6 +150,11 @@ class CrossvalSpec:
     def __post_init__(self) -> None:
         for model in self.models:
             check_option("models", model, (*TABULAR, *VARIANTS))
+        if self.fit.triplet:
+            raise ValueError(
+                f"`fit.triplet` must be 0 in a study; got {self.fit.triplet}. Ask for "
+                "the model 'skeleton_triplet'."
+            )
 
     @property
     def networks(self) -> dict[str, Variant]:

@@ -135,7 +135,7 @@ def emd(
 
 
 def triplet(embedding: Tensor, target: Tensor, patient: Tensor) -> Tensor:
-    """Triplet loss with the hardest window of another child and of another level.
+    """Triplet loss of the hardest positive and the hardest negative in the batch.
 
     Parameters
     ----------
@@ -157,8 +157,9 @@ def triplet(embedding: Tensor, target: Tensor, patient: Tensor) -> Tensor:
     ----------
     Hermans, Beyer and Leibe, In defense of the triplet loss, 2017.
     """
-    unit = F.normalize(embedding, dim=1)
-    distance = (2 - 2 * unit @ unit.T).clamp(min=1e-6).sqrt()
+    with torch.autocast(embedding.device.type, enabled=False):
+        unit = F.normalize(embedding.float(), dim=1)
+        distance = (2 - 2 * unit @ unit.T).clamp(min=1e-6).sqrt()
     same_level = target[:, None] == target
     positive = same_level & (patient[:, None] != patient)
     hardest_positive = distance.masked_fill(~positive, -torch.inf).amax(1)

@@ -275,9 +275,10 @@ def set_note(
     # Wilks: the largest of n scores covers the share with chance 1 - share ** n
     sure = 1 - COVERAGE ** n_children.reindex(thresholds.index)
     notes = [
-        f"Level {level}: {n_children[level]} other children of the run assure the "
-        f"{100 * COVERAGE:.0f} % coverage of its sets with {100 * chance:.0f} %, not "
-        f"{100 * ASSURANCE:.0f} %."
+        f"Level {level}: only {n_children[level]} other children of the run set its "
+        f"threshold, so that its sets may hold the level of less than "
+        f"{100 * COVERAGE:.0f} % of such children (chance about "
+        f"{100 * (1 - chance):.0f} %, were they all drawn alike)."
         for level, chance in sure[~unjudged & (sure < ASSURANCE)].items()
     ]
     if not always:

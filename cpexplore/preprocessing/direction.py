@@ -54,8 +54,9 @@ def find_direction(walk: xr.Dataset, *, window_s: float = WINDOW_S) -> xr.Datase
 
     Examples
     --------
-    The adult of the sample walks to the left; nobody is seen in 21 frames. In a mirror
-    image the same person walks to the right.
+    The adult of the sample walks to the left; nobody is seen in the first 28 frames,
+    and no direction told until the window reaches somebody. In a mirror image the same
+    person walks to the right.
 
     >>> from collections import Counter
     >>> from cpexplore import datasets

@@ -27,7 +27,8 @@ def smooth(walk: xr.Dataset, *, cutoff_hz: float = 6.0) -> xr.Dataset:
     walk : xarray.Dataset
         A walk whose short gaps are filled.
     cutoff_hz : float
-        -3 dB frequency of the two passes together, Hz, > 0. Each pass is designed
+        -3 dB frequency of the two passes together, Hz, > 0, at high frame rates; see
+        the notes for low ones. Each pass is designed
         at ``cutoff_hz / 0.802``; where that is beyond 95 % of the Nyquist frequency,
         it is lowered to there and the audit says so.
 

@@ -41,7 +41,7 @@ _MODELS = {
     "skeleton_bone": "skeleton, bones",
     "skeleton_motion": "skeleton, motion",
     "skeleton_streams": "skeleton: joints, bones, motion",
-    "fusion_streams": "mean of those three and ordinal logit",
+    "streams_and_ordinal": "ordinal logit and mean of joints, bones, motion",
     "skeleton_trainings": "skeleton, mean of its trainings",
     "skeleton_triplet": "skeleton, metric learning (Zhao 2024)",
     "fusion_legs": "fusion, legs only",

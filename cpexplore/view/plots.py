@@ -148,9 +148,9 @@ def plot_saliency_skeleton(
 
     Raises
     ------
-    ValueError, IndexError
-        If there is no such keypoint set, the pose has more keypoints (ValueError) or
-        fewer (IndexError), or ``saliency`` names one twice.
+    ValueError
+        If there is no such keypoint set, the pose has another number of keypoints, or
+        ``saliency`` names one twice.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def plot_saliency_skeleton(
     """
     ax = ax or plt.gca()
     names = keypoint_set(keypoints).keypoints
-    place = {name: pose[i] for i, name in enumerate(names)}
+    place = dict(zip(names, pose, strict=True))
     bones = [[place[a], place[b]] for a, b in keypoint_set(keypoints).edges]
     ax.add_collection(LineCollection(bones, colors="0.75", linewidths=1.2, zorder=1))
     value = saliency.reindex(list(names)).fillna(0.0).to_numpy()

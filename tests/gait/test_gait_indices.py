@@ -1,6 +1,8 @@
 """Deviation indices, patterns and the reference behind them."""
 
+import io
 import re
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -412,7 +414,11 @@ def test_wrong_files_are_named(tmp_path):
     whole = write_reference(schwartz_like(), tmp_path / "whole.npz").read_bytes()
     np.save(tmp_path / "array.npy", np.zeros(2))
     array = (tmp_path / "array.npy").read_bytes()
-    for content in (None, whole[: len(whole) // 2], b"", array):
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        first = archive.infolist()[0]
+    data = range(first.header_offset + 100, first.header_offset + first.compress_size)
+    flips = [whole[:n] + bytes([whole[n] ^ 1]) + whole[n + 1 :] for n in data[::40]]
+    for content in (None, whole[: len(whole) // 2], b"", array, *flips):
         if content is not None:
             path.write_bytes(content)
         with pytest.raises(ValueError, match=re.escape(message)):

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import special
+from scipy import special, stats
 
 from cpexplore import gmfcs
 from cpexplore.gmfcs import PROBABILITIES
@@ -56,6 +56,27 @@ def test_calibration_error_finds_a_constant_gap(rng):
     noise = rng.poisson(1.0, (40, 50_000)).astype(float)
     resampled = binned_calibration_error(confidence, correct, weights=noise)
     np.testing.assert_allclose(resampled, 0.2, atol=0.02)
+
+
+def test_calibration_error_equals_a_loop_over_its_bins(rng):
+    confidence = np.sort(np.round(rng.uniform(0.3, 1, 237), 2))  # with many ties
+    correct, weights = rng.random(237) < confidence, rng.integers(0, 4, 237)
+    starts = [confidence[n * 237 // 10] for n in range(10)]
+    total = 0.0
+    for low, high in zip(starts, [*starts[1:], np.inf], strict=True):
+        own = (confidence >= low) & (confidence < high)
+        mass = weights[own].sum()
+        right = (weights[own] * correct[own]).sum() / mass
+        gap = abs(right - (weights[own] * confidence[own]).sum() / mass)
+        n = mass**2 / (weights[own] ** 2).sum()
+        error = max(np.sqrt(right * (1 - right) / (n - 1)), 1e-6)
+        expected = stats.foldnorm.mean(gap / error, scale=error)
+        total += mass / weights.sum() * (2 * gap - expected)
+    shuffled = rng.permutation(237)
+    found = binned_calibration_error(
+        confidence[shuffled], correct[shuffled], weights=weights[None, shuffled]
+    )
+    np.testing.assert_allclose(found, max(total, 0.0))
 
 
 def test_risk_falls_with_confidence(rng, make_oof):

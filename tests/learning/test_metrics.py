@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from cpexplore import gmfcs
+from cpexplore.gmfcs import PROBABILITIES
 from cpexplore.learning import score
 from cpexplore.learning.metrics import (
     LOWER_IS_BETTER,
@@ -121,6 +122,38 @@ def test_score_has_one_row_per_model_metric_and_level(rng, two_models):
     own = oof[oof["model"] == "a"].groupby("gmfcs", observed=False)
     assert recall["n_walks"].tolist() == own["walk_id"].nunique().tolist()
     assert recall["n_patients"].tolist() == own["patient_id"].nunique().tolist()
+
+
+@pytest.mark.parametrize("levels", [["I", "II", "III", "III"], [1, 2, 3, 3]])
+def test_levels_may_be_plain_values_and_absent(levels):
+    oof = pd.DataFrame(np.eye(4)[[0, 1, 2, 2]], columns=list(PROBABILITIES))
+    oof = oof.assign(walk_id=list("abcd"), patient_id=list("aacd"), model="m")
+    table = score(oof.assign(gmfcs=levels), n_resamples=10)
+    recall = table[table["metric"] == "recall"].set_index("level")
+    assert recall["n_walks"].tolist() == [1, 1, 2, 0]
+    assert recall["n_patients"].tolist() == [1, 1, 2, 0]
+    assert recall["estimate"].isna().tolist() == [False, False, False, True]
+
+
+def test_copies_of_all_rows_teach_nothing(rng, two_models):
+    oof = two_models(rng)
+    copies = pd.concat([oof.assign(seed=seed) for seed in range(3)])
+    once, thrice = (score(table, n_resamples=20) for table in (oof, copies))
+    pd.testing.assert_frame_equal(once, thrice)
+
+
+def test_the_calibration_error_of_trainings_is_their_mean(rng, two_models):
+    trainings = [two_models(rng).assign(seed=seed) for seed in range(3)]
+    errors = [ece_of(oof) for oof in trainings]
+    assert ece_of(pd.concat(trainings)) == pytest.approx(np.mean(errors))
+    assert ece_of(pd.concat(trainings).sample(frac=1, random_state=0)) == pytest.approx(
+        np.mean(errors)
+    )
+
+
+def ece_of(oof: pd.DataFrame) -> float:
+    table = score(oof[oof["model"] == "b"], n_resamples=1)
+    return table.set_index("metric").loc["ece", "estimate"]
 
 
 def test_score_ignores_the_order_of_rows(rng, two_models):

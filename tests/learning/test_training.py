@@ -113,8 +113,8 @@ def test_a_checkpoint_of_another_recipe_is_refused(sets, tmp_path):
     config = replace(CONFIG, epochs=1)
     fit(make_backbone(), learn, inner=inner, config=config, checkpoint=file)
     message = (
-        "`checkpoint` must come from the same recipe, seed, model and walks; "
-        f"{str(file)!r} does not. Delete it or choose another file."
+        "`checkpoint` must come from the same recipe, seed, model, augmentation and "
+        f"walks; {str(file)!r} does not. Delete it or choose another file."
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         fit(make_backbone(), learn, inner=inner, config=CONFIG, checkpoint=file)

@@ -97,6 +97,14 @@ def test_losses_are_computed_in_single_precision(name):
     assert criterion(rounded, target) == criterion(rounded.float(), target)
 
 
+def test_metric_learning_is_in_single_precision_too(rng):
+    near = torch.tensor(1 + 0.05 * rng.normal(size=(16, 8)), dtype=torch.float32)
+    target, patient = torch.arange(16) % 4, torch.arange(16)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = triplet(near, target, patient)
+    assert inside == triplet(near, target, patient)
+
+
 @pytest.mark.parametrize("name", ["soft_ordinal", "cdw_ce", "emd"])
 def test_ordinal_losses_punish_distance(name):
     config = LossConfig(name=name, balance=0.0, label_smoothing=0.0)

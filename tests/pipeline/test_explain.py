@@ -171,6 +171,7 @@ def test_levels_of_few_children_assure_less():
     enough = pd.Series(22, index=thresholds.index)
     assert set_note(proba, thresholds, enough) == []
     assert set_note(proba, thresholds, enough.mask(enough.index == "IV", 10)) == [
-        "Level IV: 10 other children of the run assure the 90 % coverage of its sets "
-        "with 65 %, not 90 %."
+        "Level IV: only 10 other children of the run set its threshold, so that its "
+        "sets may hold the level of less than 90 % of such children (chance about "
+        "35 %, were they all drawn alike)."
     ]
