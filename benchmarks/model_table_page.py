@@ -1,6 +1,6 @@
 """The model table as Markdown, from what `model_table.py` left so far.
 
-python benchmarks/model_table_page.py --table runs/table
+python benchmarks/model_table_page.py --table runs/table > page.md
 """
 
 import argparse
@@ -38,6 +38,12 @@ ORACLES = {
 }
 MEANS = (*ENSEMBLES, "skeleton_trainings")
 DIFFERENCES = ("accuracy", "balanced_accuracy")
+
+
+HEAD = """# The model table
+
+Made by `benchmarks/model_table_page.py` from the answers in this folder, simulated
+children all of them. What it says, and what not: RESULTS.md."""
 
 
 def label_of(model: str) -> str:
@@ -153,15 +159,18 @@ def times(folder: Path) -> Iterator[str]:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--table", type=Path, default=Path("runs/table"))
-    folder = parser.parse_args().table
+def whole_page(folder: Path) -> str:
+    """Everything that the folder of a table tells."""
     tables = (
         pd.read_parquet(folder / f"{n}.parquet") for n in ("scores", "differences")
     )
-    print("\n".join(page(*tables)))
-    print("", *times(folder), sep="\n")
+    return "\n".join([HEAD, *page(*tables), "", *times(folder), ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--table", type=Path, default=Path("runs/table"))
+    print(whole_page(parser.parse_args().table), end="")
 
 
 if __name__ == "__main__":

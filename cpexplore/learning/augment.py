@@ -1,6 +1,7 @@
 """Changes to a window that leave the child's level as it is."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ class Augmentation:
     """int64 (F,): left-right exchange of feature columns."""
 
     @property
-    def told(self) -> dict[str, object]:
+    def told(self) -> dict[str, Any]:
         """Everything in it, as JSON holds it."""
         mirrors = self.keypoint_mirror.tolist(), self.feature_mirror.tolist()
         return asdict(self.config) | {"mirrors": mirrors}
